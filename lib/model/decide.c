@@ -1,0 +1,175 @@
+#include "model/decide.h"
+
+#include "base/contract.h"
+#include "model/judge.h"
+
+/* Judges one parked record again; true where it is parked no longer. */
+static bool wake_one(struct ow_world *world, struct ow_parked *parked,
+                     const struct ow_judging *judging)
+{
+    const struct ow_subject subject = {.event = parked->event,
+                                       .record = &parked->record,
+                                       .entity = parked->entity,
+                                       .ref = parked->id,
+                                       .woken = true};
+    struct ow_decision decision = {0};
+    if (parked->id == judging->poison_parked) {
+        (void)ow_judge_quarantine(world, &subject, OW_REASON_POISON, judging->poison_detail,
+                                  &decision);
+    } else if (parked->event->verdict != OW_OUTCOME_APPLIED ||
+               parked->event->machine != parked->entity->machine) {
+        return false; /* a newer machine file reads it otherwise: it waits for its deadline, where
+                         people see it */
+    } else if (ow_judge(world, &subject, &decision) == OW_OUTCOME_PARKED) {
+        return false;
+    }
+    parked->gone = true;
+    parked->entity->parked_count--;
+    return true;
+}
+
+/* After a transition: all parked of the entity, in whole passes in order of id, until a pass
+ * changes nothing. */
+static void wake(struct ow_world *world, struct ow_entity *entity, const struct ow_judging *judging)
+{
+    bool changed = true;
+    while (changed && entity->parked_count > 0) {
+        changed = false;
+        for (struct ow_parked *parked = entity->parked; parked != NULL; parked = parked->next) {
+            if (!parked->gone && wake_one(world, parked, judging)) {
+                changed = true;
+            }
+        }
+    }
+}
+
+/* Same key, other fingerprint. The same conflict met again is the same row, seen once more. */
+static void conflict(struct ow_world *world, const struct ow_event *event,
+                     const struct ow_claim *claim)
+{
+    struct ow_quarantine *row = ow_world_conflict(world, claim->ref, event->fingerprint);
+    OW_INVARIANT(row->loaded || claim->fresh);
+    if (row->id != 0) {
+        row->seen++;
+        return;
+    }
+    struct ow_quarantine *fresh = ow_judge_add_quarantine(
+        world, world->next_ref++, OW_REASON_CONFLICT,
+        ow_arena_printf(world->arena, "the id is taken by message %lld with other content",
+                        (long long)claim->ref),
+        event, event->record);
+    fresh->conflict_ref = claim->ref;
+    memcpy(fresh->conflict_fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
+    ow_world_replace_conflict(world, fresh);
+}
+
+/* Step 5 where the key is taken. Another rule number means that the machine's file was edited: no
+ * conflict. */
+static void meet_claim(struct ow_world *world, const struct ow_event *event,
+                       const struct ow_claim *claim, const struct ow_judging *judging,
+                       struct ow_quarantine *at_offset, struct ow_decision *decision)
+{
+    const bool same_rule = claim->fingerprint[0] == event->fingerprint[0];
+    if (same_rule && memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0) {
+        decision->outcome = OW_OUTCOME_QUARANTINED;
+        decision->reason = OW_REASON_CONFLICT;
+        conflict(world, event, claim);
+        return;
+    }
+    decision->outcome = OW_OUTCOME_DUPLICATE;
+    if (!judging->reread) {
+        ow_judge_add_sighting(world, claim->ref, "same_id", event->record);
+    } else if (at_offset != NULL && at_offset->id == claim->ref) {
+        at_offset->seen++; /* the very record that lies in quarantine, read again */
+    }
+}
+
+static void take_claim(struct ow_world *world, const struct ow_event *event, struct ow_claim *claim)
+{
+    claim->taken = claim->fresh = true;
+    claim->ref = world->next_ref++;
+    memcpy(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
+}
+
+/* Steps 5 to 9. */
+static void judge_claimable(struct ow_world *world, const struct ow_event *event,
+                            const struct ow_judging *judging, struct ow_quarantine *at_offset,
+                            struct ow_decision *decision)
+{
+    struct ow_claim *claim = ow_world_claim(world, event->key, event->event->claim->retention_ms);
+    OW_INVARIANT(claim->loaded);
+    if (claim->taken) {
+        meet_claim(world, event, claim, judging, at_offset, decision);
+        return;
+    }
+    take_claim(world, event, claim);
+    decision->ref = claim->ref;
+    const struct ow_subject subject = {.event = event,
+                                       .record = event->record,
+                                       .entity =
+                                           ow_world_entity(world, event->machine, event->entity_id),
+                                       .ref = claim->ref};
+    OW_INVARIANT(subject.entity->loaded);
+    if (judging->poison) {
+        decision->outcome = ow_judge_quarantine(world, &subject, OW_REASON_POISON,
+                                                judging->poison_detail, decision);
+        return;
+    }
+    if (event->time_ms < judging->horizon_ms) {
+        decision->outcome =
+            ow_judge_quarantine(world, &subject, OW_REASON_EXPIRED,
+                                "older than the horizon: its claim may have been pruned", decision);
+        return;
+    }
+    decision->outcome = ow_judge(world, &subject, decision);
+    if (decision->outcome == OW_OUTCOME_APPLIED) {
+        wake(world, subject.entity, judging);
+    }
+}
+
+/* A row that owns no claim is found again by its offset, for the offset is all that it has. */
+static bool owns_claim(enum ow_reason reason)
+{
+    static const bool owns[] = {
+#define OW_REASON_OWNS(name, text, owns_it) [OW_REASON_##name] = (owns_it),
+        OW_REASON_TABLE(OW_REASON_OWNS)
+#undef OW_REASON_OWNS
+    };
+    return owns[reason];
+}
+
+void ow_decide(struct ow_world *world, const struct ow_event *event,
+               const struct ow_judging *judging, struct ow_decision *ret_decision)
+{
+    *ret_decision = (struct ow_decision){.outcome = event->verdict, .reason = event->reason};
+    struct ow_quarantine *at_offset =
+        judging->reread ? ow_world_quarantine_at(world, event->record) : NULL;
+    OW_INVARIANT(at_offset == NULL || at_offset->loaded);
+    if (at_offset != NULL && at_offset->id != 0 && !owns_claim(at_offset->reason)) {
+        at_offset->seen++;
+        *ret_decision =
+            (struct ow_decision){.outcome = OW_OUTCOME_QUARANTINED, .reason = at_offset->reason};
+        return;
+    }
+    if (event->verdict == OW_OUTCOME_APPLIED) {
+        judge_claimable(world, event, judging, at_offset, ret_decision);
+    } else if (event->verdict == OW_OUTCOME_QUARANTINED) {
+        (void)ow_judge_add_quarantine(world, world->next_ref++, event->reason, event->detail, event,
+                                      event->record);
+    }
+}
+
+void ow_decide_park_timeout(struct ow_world *world, struct ow_parked *parked)
+{
+    OW_REQUIRE(!parked->gone);
+    const struct ow_subject subject = {.event = parked->event,
+                                       .record = &parked->record,
+                                       .entity = parked->entity,
+                                       .ref = parked->id,
+                                       .woken = true};
+    struct ow_decision decision = {0};
+    (void)ow_judge_quarantine(world, &subject, OW_REASON_PARK_TIMEOUT,
+                              "what it waited for did not come in time", &decision);
+    parked->gone = true;
+    parked->entity->parked_count--;
+}

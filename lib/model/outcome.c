@@ -1,0 +1,31 @@
+#include "model/outcome.h"
+
+const char *ow_outcome_text(enum ow_outcome outcome)
+{
+    static const char *const texts[] = {
+#define OW_OUTCOME_TEXT(name, text) [OW_OUTCOME_##name] = (text),
+        OW_OUTCOME_TABLE(OW_OUTCOME_TEXT)
+#undef OW_OUTCOME_TEXT
+    };
+    return texts[outcome];
+}
+
+const char *ow_reason_text(enum ow_reason reason)
+{
+    static const char *const texts[] = {
+#define OW_REASON_TEXT(name, text, owns) [OW_REASON_##name] = (text),
+        OW_REASON_TABLE(OW_REASON_TEXT)
+#undef OW_REASON_TEXT
+    };
+    return texts[reason];
+}
+
+const char *ow_via_text(enum ow_via via)
+{
+    static const char *const texts[] = {
+#define OW_VIA_TEXT(name, text) [OW_VIA_##name] = (text),
+        OW_VIA_TABLE(OW_VIA_TEXT)
+#undef OW_VIA_TEXT
+    };
+    return texts[via];
+}

@@ -1,0 +1,32 @@
+/*
+ * record: what Kafka or an HTTP endpoint hands over, as bytes that we own (copied out of the
+ * library's buffer).
+ *
+ * Memory: everything that it points to lives as long as the chunk that carries it (engine/ring.h).
+ * Trust: none. Every byte is hostile.
+ */
+#ifndef OW_MODEL_RECORD_H
+#define OW_MODEL_RECORD_H
+
+#include "base/slice.h"
+#include "model/outcome.h"
+
+struct ow_header {
+    struct ow_slice name;
+    struct ow_slice value; /* absent: a header without a value */
+};
+
+struct ow_record {
+    struct ow_slice topic;
+    int32_t partition;
+    uint32_t generation; /* of the assignment that fetched it; an old one is dropped before apply */
+    int64_t offset;
+    int64_t timestamp_ms;  /* Kafka's; -1: none */
+    struct ow_slice key;   /* absent: null key */
+    struct ow_slice value; /* absent: a tombstone */
+    const struct ow_header *headers;
+    size_t header_count;
+    enum ow_via via; /* kafka, http, requeue, seed */
+};
+
+#endif
