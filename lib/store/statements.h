@@ -1,0 +1,86 @@
+/*
+ * statements: every statement over the fixed tables, prepared once at open. Private to lib/store.
+ *
+ * X(name, text); parameters are bound in their order. Those over the machines' own tables:
+ * store_machine.c.
+ */
+#ifndef OW_STORE_STATEMENTS_H
+#define OW_STORE_STATEMENTS_H
+
+#define OW_STATEMENT_TABLE(X)                                                                      \
+    X(BATCH_READ, "SELECT (SELECT value FROM ow_meta WHERE key = 'epoch'),"                        \
+                  " (SELECT value FROM ow_meta WHERE key = 'batch'),"                              \
+                  " (SELECT value FROM ow_meta WHERE key = 'next_ref')")                           \
+    X(BATCH_WRITE, "UPDATE ow_meta SET value = CASE key WHEN 'batch' THEN ? ELSE ? END"            \
+                   " WHERE key IN ('batch', 'next_ref')")                                          \
+    X(CLAIM_READ, "SELECT fingerprint, ref FROM ow_claims WHERE bucket = ? AND key = ?")           \
+    X(CLAIM_INSERT, "INSERT INTO ow_claims (bucket, key, fingerprint, ref) VALUES (?, ?, ?, ?)"    \
+                    " ON CONFLICT (bucket, key) DO NOTHING")                                       \
+    X(BUCKET_OPEN, "INSERT INTO ow_bucket (bucket, class, opened_at_ms, claims)"                   \
+                   " VALUES (?, ?, ?, 0)")                                                         \
+    X(BUCKET_COUNT, "UPDATE ow_bucket SET claims = ? WHERE bucket = ? AND sealed_at_ms IS NULL")   \
+    X(BUCKET_SEAL, "UPDATE ow_bucket SET sealed_at_ms = ? WHERE bucket = ?"                        \
+                   " AND sealed_at_ms IS NULL")                                                    \
+    X(TEXT_INSERT, "INSERT INTO ow_text (id, text) VALUES (?, ?)")                                 \
+    X(HISTORY_INSERT,                                                                              \
+      "INSERT INTO ow_history_row (seq, first_ref, machine, machine_version, entity_id, version,"  \
+      " prev_seq, event_type, source, message_id, from_state, to_state, event_time_ms,"            \
+      " applied_at_ms, topic, partition, offset, via, data)"                                       \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                         \
+    X(SIGHTING_INSERT, "INSERT INTO ow_sighting (ref, cause, topic, partition, offset,"            \
+                       " seen_at_ms) VALUES (?, ?, ?, ?, ?, ?)")                                   \
+    X(PARKED_READ, "SELECT id, parked_at_ms, deadline_ms, topic, partition, offset, "              \
+                   "timestamp_ms, key, headers,"                                                   \
+                   " value FROM ow_parked WHERE machine = ? AND entity_id = ? ORDER BY id")        \
+    X(PARKED_OVERDUE, "SELECT id, machine, entity_id FROM ow_parked WHERE deadline_ms <= ?"        \
+                      " ORDER BY deadline_ms, id")                                                 \
+    X(PARKED_FIRST, "SELECT min(deadline_ms) FROM ow_parked")                                      \
+    X(PARKED_INSERT,                                                                               \
+      "INSERT INTO ow_parked (id, machine, entity_id, event_type, parked_at_ms, deadline_ms,"      \
+      " topic, partition, offset, timestamp_ms, key, headers, value)"                              \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
+    X(PARKED_DELETE, "DELETE FROM ow_parked WHERE id = ?")                                         \
+    X(QUARANTINE_AT, "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"    \
+                     " WHERE topic = ? AND partition = ? AND offset = ? ORDER BY id LIMIT 1")      \
+    X(QUARANTINE_CONFLICT,                                                                         \
+      "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"                   \
+      " WHERE conflict_ref = ? AND conflict_fingerprint = ?")                                      \
+    X(QUARANTINE_INSERT,                                                                           \
+      "INSERT INTO ow_quarantine (id, reason, detail, machine, entity_id, topic, partition,"       \
+      " offset, timestamp_ms, key, headers, value, first_seen_ms, last_seen_ms, seen, attempts,"   \
+      " status, conflict_ref, conflict_fingerprint)"                                               \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'open', ?, ?)")                    \
+    X(QUARANTINE_SEEN, "UPDATE ow_quarantine SET seen = seen + ?, last_seen_ms = ? WHERE id = ?")  \
+    X(POSITION_WRITE,                                                                              \
+      "INSERT INTO ow_position (topic, partition, incarnation, next_offset, high_offset,"          \
+      " seen_committed, anchor, applied, duplicate, stale, parked, quarantined, filtered, reread)" \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                         \
+      " ON CONFLICT (topic, partition, incarnation) DO UPDATE SET"                                 \
+      " next_offset = excluded.next_offset, high_offset = excluded.high_offset,"                   \
+      " seen_committed = excluded.seen_committed, anchor = excluded.anchor,"                       \
+      " applied = excluded.applied, duplicate = excluded.duplicate, stale = excluded.stale,"       \
+      " parked = excluded.parked, quarantined = excluded.quarantined,"                             \
+      " filtered = excluded.filtered, reread = excluded.reread")                                   \
+    X(LEDGER_WRITE,                                                                                \
+      "INSERT INTO ow_ledger (topic, partition, incarnation, first_offset, last_offset, outcome,"  \
+      " records) VALUES (?, ?, ?, ?, ?, ?, ?)"                                                     \
+      " ON CONFLICT (topic, partition, incarnation, first_offset) DO UPDATE SET"                   \
+      " last_offset = excluded.last_offset, outcome = excluded.outcome,"                           \
+      " records = excluded.records")                                                               \
+    X(POSITION_ALL,                                                                                \
+      "SELECT topic, partition, incarnation, next_offset, high_offset, seen_committed, anchor,"    \
+      " applied, duplicate, stale, parked, quarantined, filtered, reread FROM ow_position p"       \
+      " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                         \
+      " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition")         \
+    X(LEDGER_LAST, "SELECT first_offset, last_offset, records, outcome FROM ow_ledger"             \
+                   " WHERE topic = ? AND partition = ? AND incarnation = ?"                        \
+                   " ORDER BY first_offset DESC LIMIT 1")
+
+enum ow_statement_name {
+#define OW_STATEMENT_ENUM(name, text) OW_STATEMENT_##name,
+    OW_STATEMENT_TABLE(OW_STATEMENT_ENUM)
+#undef OW_STATEMENT_ENUM
+        OW_STATEMENT_COUNT
+};
+
+#endif

@@ -1,0 +1,140 @@
+#include "store/store.h"
+
+#include "store/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+{
+    OW_REQUIRE(!ow_sql_in_transaction(&store->sql));
+    OW_REQUIRE(!store->in_savepoint);
+    if (store->sql.unknown) {
+        return ow_fail(err, OW_STORE_UNKNOWN,
+                       "the store failed before, and what it holds is not known");
+    }
+    /* IMMEDIATE: a read that is upgraded to a write later can find that somebody else wrote in
+     * between. */
+    OW_TRY(ow_sql_exec(&store->sql, "BEGIN IMMEDIATE", err));
+    struct ow_statement *read = ow_store_statement(store, OW_STATEMENT_BATCH_READ);
+    bool row = false;
+    OW_TRY(ow_sql_step(read, &row, err));
+    OW_ENSURE(row);
+    const int64_t epoch = ow_sql_i64(read, 0);
+    const int64_t batch = ow_sql_i64(read, 1);
+    world->next_ref = ow_sql_i64(read, 2);
+    ow_sql_reset(read);
+    if (epoch != store->epoch || batch != store->batch) {
+        return ow_fail(err, OW_UNSAFE,
+                       "another process owns the store now: its epoch is %" PRId64
+                       " and its batch %" PRId64 ", ours are %" PRId64 " and %" PRId64,
+                       epoch, batch, store->epoch, store->batch);
+    }
+    OW_ENSURE(world->next_ref > 0);
+    return OW_OK;
+}
+
+enum ow_status ow_store_read(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+{
+    OW_REQUIRE(ow_sql_in_transaction(&store->sql));
+    OW_TRY(ow_claim_read(store, world, err));
+    OW_TRY(ow_entity_read(store, world, err));
+    OW_TRY(ow_row_read(store, world, err));
+    return ow_quarantine_read(store, world, err);
+}
+
+enum ow_status ow_store_write(struct ow_store *store, struct ow_world *world,
+                              struct ow_position *positions, struct ow_err *err)
+{
+    if (!ow_sql_in_transaction(&store->sql)) {
+        return ow_fail(err, OW_FAILED, "the store has no open transaction");
+    }
+    OW_TRY(ow_claim_write(store, world, err));
+    OW_TRY(ow_entity_write(store, world, err));
+    OW_TRY(ow_row_write(store, world, err));
+    OW_TRY(ow_history_write(store, world, err));
+    OW_TRY(ow_sighting_write(store, world, err));
+    OW_TRY(ow_parked_write(store, world, err));
+    OW_TRY(ow_quarantine_write(store, world, err));
+    return ow_position_write(store, positions, err);
+}
+
+enum ow_status ow_store_savepoint(struct ow_store *store, struct ow_err *err)
+{
+    OW_REQUIRE(ow_sql_in_transaction(&store->sql));
+    OW_REQUIRE(!store->in_savepoint);
+    OW_TRY(ow_sql_exec(&store->sql, "SAVEPOINT one_record", err));
+    store->saved = store->live;
+    store->in_savepoint = true;
+    return OW_OK;
+}
+
+enum ow_status ow_store_release(struct ow_store *store, struct ow_err *err)
+{
+    OW_REQUIRE(store->in_savepoint);
+    store->in_savepoint = false;
+    return ow_sql_exec(&store->sql, "RELEASE one_record", err);
+}
+
+/* Puts back what is known without asking the file. */
+static void restore(struct ow_store *store, const struct ow_marks *marks)
+{
+    if (store->live.last_text != marks->last_text) {
+        store->texts_stale = true;
+    }
+    store->live = *marks;
+}
+
+enum ow_status ow_store_rollback_to(struct ow_store *store, struct ow_err *err)
+{
+    OW_REQUIRE(store->in_savepoint);
+    store->in_savepoint = false;
+    restore(store, &store->saved);
+    if (!ow_sql_in_transaction(&store->sql)) {
+        return ow_fail(err, OW_FAILED, "the store rolled the whole transaction back");
+    }
+    return ow_sql_exec(&store->sql, "ROLLBACK TO one_record; RELEASE one_record", err);
+}
+
+enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+{
+    OW_REQUIRE(ow_sql_in_transaction(&store->sql));
+    OW_REQUIRE(!store->in_savepoint);
+    struct ow_statement *write = ow_store_statement(store, OW_STATEMENT_BATCH_WRITE);
+    int64_t changes = 0;
+    ow_sql_bind_i64(write, store->batch + 1);
+    ow_sql_bind_i64(write, world->next_ref);
+    OW_TRY(ow_sql_run(write, &changes, err));
+    OW_ENSURE(changes == 2);
+    OW_TRY(ow_sql_commit(&store->sql, err));
+    store->batch++;
+    store->committed = store->live;
+    return OW_OK;
+}
+
+void ow_store_rollback(struct ow_store *store)
+{
+    ow_sql_rollback(&store->sql);
+    store->in_savepoint = false;
+    restore(store, &store->committed);
+}
+
+int64_t ow_store_parked_count(const struct ow_store *store)
+{
+    return store->committed.parked_count;
+}
+
+int64_t ow_store_first_deadline_ms(const struct ow_store *store)
+{
+    return store->committed.first_deadline_ms;
+}
+
+int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms)
+{
+    for (size_t i = 0; i < store->horizon_count; i++) {
+        if (store->horizons[i].class_ms == retention_ms) {
+            return store->horizons[i].oldest_opened_at_ms + skew_ms;
+        }
+    }
+    return INT64_MIN;
+}

@@ -1,0 +1,91 @@
+/*
+ * store: the one SQLite database: claims, business tables, history, parked, quarantine, ledger,
+ * positions.
+ *
+ * The only read-write connection of the process, owned by the apply thread between _open and
+ * _close. Threads: one owner at a time; _open and _close may be another thread than the apply
+ * thread. Memory: process lifetime; rows that are read live in the world's arena. Failure: UNSAFE
+ * (foreign file, newer schema, another process's epoch, a machine changed without a new version),
+ *   TEMPORARY (somebody else owns it), STORE_FULL (rolled back, try the batch again), STORE_UNKNOWN
+ * (a COMMIT's result is not known: stop), RECORD_REFUSED (a constraint: some record of the batch is
+ * guilty), FAILED. After any failure of _write or _commit the transaction is rolled back or its
+ * result unknown; call _rollback. Trust: the file is ours; foreign rows in it are found by verify.
+ *
+ * PRAGMAs and their reasons: store_open.c.
+ */
+#ifndef OW_STORE_STORE_H
+#define OW_STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "model/position.h"
+#include "model/world.h"
+
+struct ow_store;
+
+struct ow_store_options {
+    const char *path;
+    const char *hash_key_file; /* NULL: the key is in ow_meta */
+    struct ow_clock clock;
+    int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
+};
+
+/*
+ * Opens or creates the store, takes its lock (an OFD lock on "<path>.lock", close-on-exec), raises
+ * the epoch, creates the tables of the machines and numbers their fingerprint rules
+ * (machines->…->claim->rule_number is set here). A machine whose version is known with another
+ * digest is UNSAFE; columns that a newer version adds are added.
+ */
+enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_machines *machines,
+                             struct ow_store **ret_store, struct ow_err *err) OW_MUST_USE;
+/* Takes NULL. Checkpoints the WAL where it can. */
+void ow_store_close(struct ow_store *store);
+
+const char *ow_store_id(const struct ow_store *store);
+int64_t ow_store_epoch(const struct ow_store *store);
+const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
+/* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:
+ * claims.skew. */
+int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms);
+/* How many records are parked, as of the last commit. */
+int64_t ow_store_parked_count(const struct ow_store *store);
+/* The earliest deadline of all parked records, INT64_MAX: none. As of the last commit. */
+int64_t ow_store_first_deadline_ms(const struct ow_store *store);
+
+/* All positions with the last run of each ledger, into the arena. */
+enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena,
+                                  struct ow_position **ret_list, struct ow_err *err) OW_MUST_USE;
+
+/* BEGIN IMMEDIATE; asserts the epoch (UNSAFE), counts the batch, loads world->next_ref. */
+enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+    OW_MUST_USE;
+/*
+ * Fills in what the world wants and has not loaded: claims, entities (with what is parked under
+ * them, still raw: event = NULL), rows, quarantine rows. May be called again after more was wanted.
+ */
+enum ow_status ow_store_read(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+    OW_MUST_USE;
+/* Up to limit parked records whose deadline is at most deadline_ms, by id, hung under their
+ * (wanted) entities. */
+enum ow_status ow_store_read_overdue(struct ow_store *store, struct ow_world *world,
+                                     int64_t deadline_ms, size_t limit,
+                                     struct ow_parked ***ret_list, size_t *ret_count,
+                                     struct ow_err *err) OW_MUST_USE;
+/*
+ * Writes every change of the world and of the positions. An entity whose stored version is not the
+ * one that was read is FAILED ("optimistic version check"): nothing that another writer did is ever
+ * overwritten.
+ */
+enum ow_status ow_store_write(struct ow_store *store, struct ow_world *world,
+                              struct ow_position *positions, struct ow_err *err) OW_MUST_USE;
+/* For judging a failed batch again, record by record. */
+enum ow_status ow_store_savepoint(struct ow_store *store, struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_store_release(struct ow_store *store, struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_store_rollback_to(struct ow_store *store, struct ow_err *err) OW_MUST_USE;
+/* Writes next_ref and the batch number, then COMMIT: durable when it returns OK. */
+enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, struct ow_err *err)
+    OW_MUST_USE;
+/* Ends whatever transaction is open; safe without one. */
+void ow_store_rollback(struct ow_store *store);
+
+#endif

@@ -1,0 +1,210 @@
+#include "store/internal.h"
+
+#include <stdlib.h>
+
+static enum ow_status open_file(struct ow_store *store, const struct ow_store_options *options,
+                                struct ow_err *err);
+static enum ow_status settle(struct ow_store *store, enum ow_store_kind kind, struct ow_err *err);
+static enum ow_status create(struct ow_store *store, const char *hash_key_file, struct ow_err *err);
+static enum ow_status take_over(struct ow_store *store, struct ow_machines *machines,
+                                struct ow_err *err);
+static enum ow_status prepare(struct ow_store *store, const struct ow_machines *machines,
+                              struct ow_err *err);
+static enum ow_status load(struct ow_store *store, const struct ow_machines *machines,
+                           struct ow_err *err);
+
+/*
+ * Before anything else in a connection. Each with its reason; measured and sourced in
+ * reference/kafka-and-sqlite.md 2.
+ */
+static const char pragmas[] =
+    /* Commits append to one file, and readers (verify, explain, backups) never stop the writer. */
+    "PRAGMA journal_mode = WAL;"
+    /* An offset is committed to Kafka, and an HTTP caller answered, after COMMIT: it must survive a
+       power cut. */
+    "PRAGMA synchronous = FULL;"
+    /* The WAL is cut back to 64 MiB after a checkpoint, so that one long reader does not cost disk
+       for ever. */
+    "PRAGMA journal_size_limit = 67108864;"
+    /* 64 MiB of pages: the open buckets, the hot entities and the inner pages of all trees stay in
+       memory. */
+    "PRAGMA cache_size = -65536;"
+    /* Through a map an I/O error would be SIGBUS instead of a code. */
+    "PRAGMA mmap_size = 0;"
+    /* Sorting never depends on room in /tmp. */
+    "PRAGMA temp_store = MEMORY;"
+    /* Off by default in SQLite; an operator's own tables may reference ours. */
+    "PRAGMA foreign_keys = ON;"
+    /* A schema from elsewhere cannot run functions with side effects. */
+    "PRAGMA trusted_schema = OFF;"
+    /* A damaged page is found when it is read, and not when it has done more damage. */
+    "PRAGMA cell_size_check = ON;"
+    /* Debian builds with ON: every deleted claim would be overwritten with zeros. */
+    "PRAGMA secure_delete = OFF;"
+    /* Some 16 MiB between checkpoints: a page that changes in many commits is written back once. */
+    "PRAGMA wal_autocheckpoint = 4096;";
+
+/* Before the first table: 4 KiB is the disk's own unit, and a random write costs no more than that.
+ */
+static const char pragmas_new[] = "PRAGMA page_size = 4096; PRAGMA auto_vacuum = NONE;";
+
+enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_machines *machines,
+                             struct ow_store **ret_store, struct ow_err *err)
+{
+    OW_REQUIRE(options->path != NULL);
+    OW_REQUIRE(options->bucket_claims >= 0);
+    struct ow_store *store = calloc(1, sizeof(*store));
+    if (store == NULL) {
+        OW_IMPOSSIBLE("out of memory");
+    }
+    ow_arena_init(&store->arena, 16384);
+    ow_arena_init(&store->text_arena, 4096);
+    store->lock_fd = -1;
+    store->clock = options->clock;
+    store->bucket_claims = options->bucket_claims == 0 ? OW_BUCKET_CLAIMS : options->bucket_claims;
+    enum ow_status status = open_file(store, options, err);
+    if (status == OW_OK) {
+        status = take_over(store, machines, err);
+    }
+    if (status == OW_OK) {
+        status = prepare(store, machines, err);
+    }
+    if (status == OW_OK) {
+        status = load(store, machines, err);
+    }
+    if (status != OW_OK) {
+        ow_store_close(store);
+        return status;
+    }
+    *ret_store = store;
+    return OW_OK;
+}
+
+static enum ow_status open_file(struct ow_store *store, const struct ow_store_options *options,
+                                struct ow_err *err)
+{
+    bool exists = false;
+    enum ow_store_end last = OW_STORE_END_CLOSED;
+    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
+    OW_TRY(ow_store_path_check(options->path, &store->arena, &store->path, &exists, err));
+    OW_TRY(ow_store_lock(store->path, &store->arena, &store->lock_fd, &last, err));
+    store->suspect = last == OW_STORE_END_SUSPECT;
+    if (!exists) {
+        OW_TRY(ow_store_path_create(store->path, err));
+    }
+    OW_TRY(ow_sql_open(&store->sql, store->path, OW_SQL_OWNER, err));
+    OW_TRY(ow_store_identify(&store->sql, store->path, &kind,
+                             err)); /* before the pragmas write to the file */
+    OW_TRY(settle(store, kind, err));
+    if (kind == OW_STORE_KIND_EMPTY) {
+        OW_TRY(create(store, options->hash_key_file, err));
+    } else {
+        OW_TRY(
+            ow_store_key_load(&store->sql, options->hash_key_file, false, &store->hash_key, err));
+    }
+    if (store->suspect) {
+        /* What the kernel has in memory need not be what is on the disk: write it again, then look.
+         */
+        OW_TRY(ow_sql_exec(&store->sql, "PRAGMA wal_checkpoint(TRUNCATE)", err));
+        OW_TRY(ow_store_integrity(&store->sql, err));
+        ow_store_lock_cleared(store->lock_fd);
+        store->suspect = false;
+    }
+    return OW_OK;
+}
+
+static enum ow_status settle(struct ow_store *store, enum ow_store_kind kind, struct ow_err *err)
+{
+    if (kind == OW_STORE_KIND_EMPTY) {
+        OW_TRY(ow_sql_exec(&store->sql, pragmas_new, err));
+    }
+    return ow_sql_exec(&store->sql, pragmas, err);
+}
+
+static enum ow_status create(struct ow_store *store, const char *hash_key_file, struct ow_err *err)
+{
+    OW_TRY(ow_sql_exec(&store->sql, "BEGIN IMMEDIATE", err));
+    OW_TRY(ow_store_create_schema(&store->sql, ow_clock_now_ms(&store->clock), err));
+    OW_TRY(ow_store_key_load(&store->sql, hash_key_file, true, &store->hash_key, err));
+    return ow_sql_commit(&store->sql, err);
+}
+
+/* From here on whoever still has the file open as an owner finds another epoch than its own, and
+ * stops. */
+static enum ow_status take_over(struct ow_store *store, struct ow_machines *machines,
+                                struct ow_err *err)
+{
+    struct ow_sql *sql = &store->sql;
+    OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
+    OW_TRY(ow_meta_get_i64(sql, "epoch", &store->epoch, err));
+    store->epoch++;
+    OW_TRY(ow_meta_put_i64(sql, "epoch", store->epoch, err));
+    OW_TRY(ow_meta_get_i64(sql, "batch", &store->batch, err));
+    const char *id = NULL;
+    OW_TRY(ow_meta_get_text(sql, "store_id", &store->arena, &id, err));
+    if (id == NULL || strlen(id) != sizeof(store->id) - 1) {
+        return ow_fail(err, OW_UNSAFE, "the store '%s' has no valid store_id", store->path);
+    }
+    memcpy(store->id, id, sizeof(store->id));
+    OW_TRY(ow_store_machines(sql, machines, err));
+    return ow_sql_commit(sql, err);
+}
+
+static enum ow_status prepare(struct ow_store *store, const struct ow_machines *machines,
+                              struct ow_err *err)
+{
+    static const char *const texts[OW_STATEMENT_COUNT] = {
+#define OW_STATEMENT_TEXT(name, text) [OW_STATEMENT_##name] = (text),
+        OW_STATEMENT_TABLE(OW_STATEMENT_TEXT)
+#undef OW_STATEMENT_TEXT
+    };
+    for (size_t i = 0; i < OW_STATEMENT_COUNT; i++) {
+        OW_TRY(ow_sql_prepare(&store->sql, texts[i], &store->statements[i], err));
+    }
+    return ow_machine_statements_prepare(store, machines, err);
+}
+
+static enum ow_status load(struct ow_store *store, const struct ow_machines *machines,
+                           struct ow_err *err)
+{
+    OW_TRY(ow_claim_load(store, err));
+    OW_TRY(ow_text_load(store, err));
+    OW_TRY(ow_parked_load(store, machines, err));
+    store->committed = store->live;
+    return OW_OK;
+}
+
+void ow_store_close(struct ow_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < OW_STATEMENT_COUNT; i++) {
+        ow_sql_finalize(&store->statements[i]);
+    }
+    ow_machine_statements_done(store);
+    const bool suspect = store->sql.unknown || store->suspect;
+    const enum ow_store_end end = suspect ? OW_STORE_END_SUSPECT : OW_STORE_END_CLOSED;
+    ow_sql_rollback(&store->sql);
+    ow_sql_close(&store->sql); /* the last connection writes the WAL back and removes it */
+    ow_store_unlock(store->lock_fd, end);
+    free(store->sealed);
+    ow_arena_done(&store->text_arena);
+    ow_arena_done(&store->arena);
+    free(store);
+}
+
+const char *ow_store_id(const struct ow_store *store)
+{
+    return store->id;
+}
+
+int64_t ow_store_epoch(const struct ow_store *store)
+{
+    return store->epoch;
+}
+
+const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store)
+{
+    return &store->hash_key;
+}

@@ -1,0 +1,79 @@
+#include "store/internal.h"
+#include "store/store_sql.h"
+
+#include <inttypes.h>
+
+/*
+ * The file's form. application_id says that it is ours, user_version which schema it has; both are
+ * in the file's header and change only in the transaction that creates or migrates. To change the
+ * schema: store.sql, a new user_version, a migration step here (old version → new, one
+ * transaction), and a fixture database of the old version in the tests.
+ */
+
+enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_store_kind *ret_kind,
+                                 struct ow_err *err)
+{
+    int64_t application = 0;
+    int64_t version = 0;
+    int64_t tables = 0;
+    if (ow_sql_query_i64(sql, "PRAGMA application_id", &application, err) != OW_OK) {
+        sql->unknown = false; /* nothing of ours is at stake */
+        return ow_fail_within(err, OW_UNSAFE, "'%s' is no store of onceward", path);
+    }
+    OW_TRY(ow_sql_query_i64(sql, "PRAGMA user_version", &version, err));
+    OW_TRY(ow_sql_query_i64(sql, "SELECT count(*) FROM sqlite_schema", &tables, err));
+    if (application == 0 && version == 0 && tables == 0) {
+        *ret_kind = OW_STORE_KIND_EMPTY;
+        return OW_OK;
+    }
+    if (application != OW_STORE_APPLICATION_ID) {
+        return ow_fail(err, OW_UNSAFE,
+                       "'%s' is a database of another program (application id %" PRId64 ")", path,
+                       application);
+    }
+    if (version > OW_STORE_SCHEMA_VERSION) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the store '%s' has schema version %" PRId64
+                       ", this program knows up to %d: use a newer onceward",
+                       path, version, OW_STORE_SCHEMA_VERSION);
+    }
+    if (version < OW_STORE_SCHEMA_VERSION) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the store '%s' has schema version %" PRId64
+                       ", from which no step leads to %d",
+                       path, version, OW_STORE_SCHEMA_VERSION);
+    }
+    *ret_kind = OW_STORE_KIND_OURS;
+    return OW_OK;
+}
+
+/* Within a transaction, so that a file is empty or whole. */
+enum ow_status ow_store_create_schema(struct ow_sql *sql, int64_t now_ms, struct ow_err *err)
+{
+    OW_REQUIRE(ow_sql_in_transaction(sql));
+    uint8_t bytes[16];
+    char id[2 * sizeof(bytes) + 1];
+    ow_hash_random(bytes, sizeof(bytes));
+    ow_hash_hex(bytes, sizeof(bytes), id);
+    OW_TRY(ow_sql_exec(sql, ow_store_sql, err));
+    OW_TRY(ow_meta_put_text(sql, "store_id", id, err));
+    OW_TRY(ow_meta_put_i64(sql, "schema_version", OW_STORE_SCHEMA_VERSION, err));
+    OW_TRY(ow_meta_put_i64(sql, "epoch", 0, err));
+    OW_TRY(ow_meta_put_i64(sql, "batch", 0, err));
+    OW_TRY(ow_meta_put_i64(sql, "next_ref", 1, err));
+    return ow_meta_put_i64(sql, "created_at_ms", now_ms, err);
+}
+
+enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err)
+{
+    OW_STATEMENT statement = {0};
+    OW_TRY(ow_sql_prepare(sql, "PRAGMA integrity_check(1)", &statement, err));
+    bool row = false;
+    OW_TRY(ow_sql_step(&statement, &row, err));
+    const struct ow_slice text = row ? ow_sql_slice(&statement, 0) : OW_SLICE("no answer");
+    if (!ow_slice_equals_text(text, "ok")) {
+        return ow_fail(err, OW_UNSAFE, "the store is damaged, restore a backup: " OW_SLICE_FMT,
+                       OW_SLICE_ARG(text));
+    }
+    return OW_OK;
+}
