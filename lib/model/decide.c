@@ -3,6 +3,16 @@
 #include "base/contract.h"
 #include "model/judge.h"
 
+static bool is_poison(const struct ow_judging *judging, int64_t id)
+{
+    for (size_t i = 0; i < judging->poison_parked_count; i++) {
+        if (judging->poison_parked[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Judges one parked record again; true where it is parked no longer. */
 static bool wake_one(struct ow_world *world, struct ow_parked *parked,
                      const struct ow_judging *judging)
@@ -13,7 +23,7 @@ static bool wake_one(struct ow_world *world, struct ow_parked *parked,
                                        .ref = parked->id,
                                        .woken = true};
     struct ow_decision decision = {0};
-    if (parked->id == judging->poison_parked) {
+    if (is_poison(judging, parked->id)) {
         (void)ow_judge_quarantine(world, &subject, OW_REASON_POISON, judging->poison_detail,
                                   &decision);
     } else if (parked->event->verdict != OW_OUTCOME_APPLIED ||

@@ -15,8 +15,9 @@ struct ow_judging {
     int64_t horizon_ms; /* of the event's retention class; INT64_MIN: none */
     bool reread;        /* below the partition's high mark: leaves no sighting and no new merge */
     bool poison;        /* the store refused its effects: quarantine it, whatever its cell says */
-    int64_t poison_parked; /* likewise, of the parked records that it wakes the one with this id; 0:
-                              none */
+    const int64_t
+        *poison_parked; /* likewise, of the parked records that it wakes those with these ids */
+    size_t poison_parked_count;
     const char *poison_detail;
 };
 

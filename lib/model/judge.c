@@ -200,8 +200,11 @@ enum ow_outcome ow_judge_quarantine(struct ow_world *world, const struct ow_subj
                                     enum ow_reason reason, const char *detail,
                                     struct ow_decision *decision)
 {
-    (void)ow_judge_add_quarantine(world, subject->ref, reason, detail, subject->event,
-                                  subject->record);
+    struct ow_quarantine *row = ow_judge_add_quarantine(world, subject->ref, reason, detail,
+                                                        subject->event, subject->record);
+    /* Also where a newer machine file reads otherwise what was parked. */
+    row->machine = subject->entity->machine;
+    row->entity_id = subject->entity->id;
     decision->reason = reason;
     return OW_OUTCOME_QUARANTINED;
 }

@@ -112,18 +112,27 @@ static enum ow_status check_tables(const struct ow_machine *a, const struct ow_m
     return OW_OK;
 }
 
+static enum ow_status check_pair(const struct ow_machine *a, const struct ow_machine *b,
+                                 struct ow_err *err)
+{
+    OW_TRY(check_tables(a, b, err));
+    const char *const topic = shared_topic(a, b);
+    return topic == NULL ? OW_OK : check_topic(a, b, topic, err);
+}
+
+static enum ow_status check_with_earlier(const struct ow_machines *machines, size_t index,
+                                         struct ow_err *err)
+{
+    for (size_t i = 0; i < index; i++) {
+        OW_TRY(check_pair(machines->list[i], machines->list[index], err));
+    }
+    return OW_OK;
+}
+
 enum ow_status ow_machines_check(const struct ow_machines *machines, struct ow_err *err)
 {
-    for (size_t i = 0; i < machines->count; i++) {
-        for (size_t j = i + 1; j < machines->count; j++) {
-            const struct ow_machine *const a = machines->list[i];
-            const struct ow_machine *const b = machines->list[j];
-            const char *const topic = shared_topic(a, b);
-            OW_TRY(check_tables(a, b, err));
-            if (topic != NULL) {
-                OW_TRY(check_topic(a, b, topic, err));
-            }
-        }
+    for (size_t i = 1; i < machines->count; i++) {
+        OW_TRY(check_with_earlier(machines, i, err));
     }
     return OW_OK;
 }

@@ -339,6 +339,27 @@ static void load_states(struct ow_machine_load *load)
     }
 }
 
+/* One of the events, with the claim of the machine or its own. */
+static enum ow_status add_event(struct ow_machine_load *load, const char *name, const json_t *json,
+                                struct ow_claim_rule *claim)
+{
+    struct ow_machine *const machine = load->machine;
+    struct ow_event_type *const type = &machine->events[machine->event_count];
+    const char *const path = ow_tree_path(load->arena, "/events", name);
+    if (is_filtered(machine, name)) {
+        return ow_tree_fail(load->tree, path, load->err, "the type is listed under filter too");
+    }
+    type->name = ow_arena_text(load->arena, ow_slice_of(name));
+    type->index = machine->event_count++;
+    type->claim = claim;
+    const json_t *const own = json_object_get(json, "claim");
+    if (own != NULL) {
+        const char *const own_path = ow_tree_path(load->arena, path, "claim");
+        OW_TRY(ow_machine_load_claim(load, own, own_path, claim, &type->claim));
+    }
+    return load_event(load, json, path, type);
+}
+
 enum ow_status ow_machine_load_events(struct ow_machine_load *load)
 {
     struct ow_machine *const machine = load->machine;
@@ -352,20 +373,7 @@ enum ow_status ow_machine_load_events(struct ow_machine_load *load)
     json_t *json = NULL;
     json_object_foreach(events, name, json)
     {
-        struct ow_event_type *const type = &machine->events[machine->event_count];
-        const char *const path = ow_tree_path(load->arena, "/events", name);
-        if (is_filtered(machine, name)) {
-            return ow_tree_fail(load->tree, path, load->err, "the type is listed under filter too");
-        }
-        type->name = ow_arena_text(load->arena, ow_slice_of(name));
-        type->index = machine->event_count++;
-        type->claim = claim;
-        const json_t *const own_claim = json_object_get(json, "claim");
-        if (own_claim != NULL) {
-            OW_TRY(ow_machine_load_claim(load, own_claim, ow_tree_path(load->arena, path, "claim"),
-                                         claim, &type->claim));
-        }
-        OW_TRY(load_event(load, json, path, type));
+        OW_TRY(add_event(load, name, json, claim));
     }
     return OW_OK;
 }

@@ -31,6 +31,19 @@ static uint64_t bit_of(size_t state)
     return UINT64_C(1) << state;
 }
 
+/* The states that one event leads to from any of these. */
+static uint64_t step(const struct ow_machine *machine, const struct ow_event_type *event,
+                     uint64_t states)
+{
+    uint64_t reached = 0;
+    for (size_t state = 0; state < machine->state_count; state++) {
+        if ((states & bit_of(state)) != 0 && event->cells[state].kind == OW_CELL_APPLY) {
+            reached |= bit_of(ow_lint_target(event, state));
+        }
+    }
+    return reached;
+}
+
 /* The states that some sequence of events leads to. */
 static uint64_t reachable_states(const struct ow_machine *machine)
 {
@@ -39,12 +52,7 @@ static uint64_t reachable_states(const struct ow_machine *machine)
     while (states != before) {
         before = states;
         for (size_t i = 0; i < machine->event_count; i++) {
-            for (size_t state = 0; state < machine->state_count; state++) {
-                if ((before & bit_of(state)) != 0 &&
-                    machine->events[i].cells[state].kind == OW_CELL_APPLY) {
-                    states |= bit_of(ow_lint_target(&machine->events[i], state));
-                }
-            }
+            states |= step(machine, &machine->events[i], states);
         }
     }
     return states;
@@ -101,51 +109,54 @@ static void look_at_event(struct ow_lint *lint, const struct ow_event_type *even
     }
 }
 
-static bool is_written(const struct ow_machine *machine, size_t column)
+static bool writes_column(const struct ow_transition *transition, size_t column)
 {
-    for (size_t i = 0; i < machine->event_count; i++) {
-        for (size_t j = 0; j < machine->events[i].transition_count; j++) {
-            const struct ow_transition *const transition = &machine->events[i].transitions[j];
-            for (size_t k = 0; k < transition->set_count + transition->add_count; k++) {
-                const struct ow_assignment *const one =
-                    k < transition->set_count ? &transition->sets[k]
-                                              : &transition->adds[k - transition->set_count];
-                if (one->column == column) {
-                    return true;
-                }
-            }
-        }
+    bool writes = false;
+    for (size_t i = 0; i < transition->set_count; i++) {
+        writes = writes || transition->sets[i].column == column;
     }
-    return false;
+    for (size_t i = 0; i < transition->add_count; i++) {
+        writes = writes || transition->adds[i].column == column;
+    }
+    return writes;
 }
 
-static bool is_recorded(const struct ow_machine *machine, const struct ow_table *table)
+static bool writes_table(const struct ow_transition *transition, const struct ow_table *table)
 {
+    bool writes = false;
+    for (size_t i = 0; i < transition->recording_count; i++) {
+        writes = writes || transition->recordings[i].table == table;
+    }
+    return writes;
+}
+
+/* Whether some transition writes the table, or, where it is NULL, the column of the entity. */
+static bool is_written(const struct ow_machine *machine, const struct ow_table *table,
+                       size_t column)
+{
+    bool written = false;
     for (size_t i = 0; i < machine->event_count; i++) {
         for (size_t j = 0; j < machine->events[i].transition_count; j++) {
             const struct ow_transition *const transition = &machine->events[i].transitions[j];
-            for (size_t k = 0; k < transition->recording_count; k++) {
-                if (transition->recordings[k].table == table) {
-                    return true;
-                }
-            }
+            written = written || (table == NULL ? writes_column(transition, column)
+                                                : writes_table(transition, table));
         }
     }
-    return false;
+    return written;
 }
 
 static void look_at_tables(struct ow_lint *lint)
 {
     const struct ow_machine *const machine = lint->machine;
     for (size_t i = 0; i < machine->entity.column_count; i++) {
-        if (!is_written(machine, i)) {
+        if (!is_written(machine, NULL, i)) {
             ow_lint_add(lint, OW_FINDING_WARNING, "unused_column",
                         "no event sets or adds to the column '%s'",
                         machine->entity.columns[i].name);
         }
     }
     for (size_t i = 0; i < machine->record_count; i++) {
-        if (!is_recorded(machine, &machine->records[i])) {
+        if (!is_written(machine, &machine->records[i], 0)) {
             ow_lint_add(lint, OW_FINDING_WARNING, "unused_table",
                         "no event records into the table '%s'", machine->records[i].name);
         }

@@ -149,6 +149,14 @@ struct ow_metadata ow_metadata_parse(struct ow_slice text)
     return metadata;
 }
 
+/* We commit what is durable, so an offset of ours beyond what the store has handled tells of a
+ * newer file. */
+static bool is_ahead(const struct ow_assignment_facts *facts)
+{
+    return facts->stored && facts->metadata.offset == facts->committed &&
+           facts->committed > facts->high_offset;
+}
+
 static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, struct ow_err *err)
 {
     if (strcmp(facts->metadata.store_id, facts->store_id) != 0) {
@@ -170,6 +178,16 @@ static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, st
                        "--restored",
                        facts->topic, (int)facts->partition, (long long)facts->metadata.epoch,
                        (long long)facts->epoch);
+    }
+    if (is_ahead(facts) && !facts->restored) {
+        return ow_fail(err, OW_UNSAFE,
+                       "%s[%d]: this store committed offset %lld for the group, and this file has "
+                       "handled records up to "
+                       "%lld: it is an older copy. Use the newer file, or, if this is a restored "
+                       "backup, run once with "
+                       "--restored",
+                       facts->topic, (int)facts->partition, (long long)facts->committed,
+                       (long long)facts->high_offset);
     }
     return OW_OK;
 }

@@ -35,7 +35,8 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_world *w
     ow_sql_bind_i64(insert, history->version);
     ow_sql_bind_unless(insert, history->prev_seq, 0);
     ow_sql_bind_i64(insert, numbers.event_type);
-    ow_sql_bind_text(insert, event->source);
+    /* A message rule need not declare a source. */
+    ow_sql_bind_text(insert, ow_slice_is_absent(event->source) ? OW_SLICE("") : event->source);
     ow_sql_bind_text(insert, event->id);
     ow_sql_bind_i64(insert, numbers.from);
     ow_sql_bind_i64(insert, numbers.to);

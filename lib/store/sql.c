@@ -87,10 +87,16 @@ static enum ow_status sql_fail(struct ow_sql *sql, int code, bool record, struct
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_NOMEM:
-    case SQLITE_CANTOPEN:
     case SQLITE_PROTOCOL:
         sql->unknown = true;
         return ow_fail(err, OW_STORE_UNKNOWN, "the store failed: %s (SQLite code %d)", text, code);
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+        sql->unknown = true;
+        return ow_fail(err, OW_STORE_UNKNOWN,
+                       "the store failed: %s: its directory must be writable, for the -wal and -shm"
+                       " beside it",
+                       text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return ow_fail(err, OW_TEMPORARY, "the store is locked by somebody else: %s", text);
@@ -121,6 +127,11 @@ enum ow_status ow_sql_query_i64(struct ow_sql *sql, const char *text, int64_t *r
     OW_TRY(ow_sql_step(&statement, &row, err));
     *ret_value = row ? ow_sql_i64(&statement, 0) : 0;
     return OW_OK;
+}
+
+bool ow_sql_is_foreign(const struct ow_sql *sql)
+{
+    return (sqlite3_errcode(sql->handle) & 0xff) == SQLITE_NOTADB;
 }
 
 bool ow_sql_in_transaction(const struct ow_sql *sql)

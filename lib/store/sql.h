@@ -43,6 +43,8 @@ enum ow_status ow_sql_exec(struct ow_sql *sql, const char *text, struct ow_err *
 /* The first column of the first row; 0 where there is none. */
 enum ow_status ow_sql_query_i64(struct ow_sql *sql, const char *text, int64_t *ret_value,
                                 struct ow_err *err) OW_MUST_USE;
+/* Whether the last call failed because the file is no SQLite database. */
+bool ow_sql_is_foreign(const struct ow_sql *sql);
 /* Whether a transaction is open. */
 bool ow_sql_in_transaction(const struct ow_sql *sql);
 /* COMMIT: durable where OK. STORE_FULL: rolled back; anything else: STORE_UNKNOWN. */

@@ -78,7 +78,10 @@ enum ow_status ow_store_read_overdue(struct ow_store *store, struct ow_world *wo
  */
 enum ow_status ow_store_write(struct ow_store *store, struct ow_world *world,
                               struct ow_position *positions, struct ow_err *err) OW_MUST_USE;
-/* For judging a failed batch again, record by record. */
+/*
+ * For judging a failed batch again, record by record: one savepoint at a time. Both _release and
+ * _rollback_to end it.
+ */
 enum ow_status ow_store_savepoint(struct ow_store *store, struct ow_err *err) OW_MUST_USE;
 enum ow_status ow_store_release(struct ow_store *store, struct ow_err *err) OW_MUST_USE;
 enum ow_status ow_store_rollback_to(struct ow_store *store, struct ow_err *err) OW_MUST_USE;

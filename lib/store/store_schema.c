@@ -16,10 +16,12 @@ enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_s
     int64_t application = 0;
     int64_t version = 0;
     int64_t tables = 0;
-    if (ow_sql_query_i64(sql, "PRAGMA application_id", &application, err) != OW_OK) {
+    const enum ow_status status = ow_sql_query_i64(sql, "PRAGMA application_id", &application, err);
+    if (status != OW_OK && ow_sql_is_foreign(sql)) {
         sql->unknown = false; /* nothing of ours is at stake */
-        return ow_fail_within(err, OW_UNSAFE, "'%s' is no store of onceward", path);
+        return ow_fail(err, OW_UNSAFE, "'%s' is no store of onceward: it is no database", path);
     }
+    OW_TRY(status);
     OW_TRY(ow_sql_query_i64(sql, "PRAGMA user_version", &version, err));
     OW_TRY(ow_sql_query_i64(sql, "SELECT count(*) FROM sqlite_schema", &tables, err));
     if (application == 0 && version == 0 && tables == 0) {

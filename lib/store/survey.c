@@ -1,5 +1,6 @@
 #include "store/survey.h"
 
+#include "base/buffer.h"
 #include "store/sql.h"
 
 #include <stdio.h>
@@ -52,23 +53,33 @@ static bool is_name(const char *name)
            (name[0] != '\0' && strlen(name) < 128 && strpbrk(name, "\"'\\") == NULL);
 }
 
-enum ow_status ow_survey_groups(const char *path, const char *table, const char *by,
-                                const char *sum, struct ow_survey_group *groups, size_t capacity,
-                                size_t *ret_count, struct ow_err *err)
+static void write_query(const struct ow_survey_query *query, struct ow_buffer *out)
 {
-    OW_REQUIRE(table != NULL && is_name(table) && is_name(by) && is_name(sum));
-    const char *quote_by = by == NULL ? "'" : "\"";
-    const char *quote_sum = sum == NULL ? "'" : "\"";
-    char text[640];
-    (void)snprintf(
-        text, sizeof(text),
-        "SELECT %s%s%s, count(*), coalesce(sum(%s%s%s), 0) FROM \"%s\" GROUP BY 1 ORDER BY 1",
-        quote_by, by == NULL ? "" : by, quote_by, quote_sum, sum == NULL ? "0" : sum, quote_sum,
-        table);
+    OW_REQUIRE(query->table != NULL && is_name(query->table));
+    OW_REQUIRE(is_name(query->by) && is_name(query->sum));
+    ow_buffer_text(out, "SELECT ");
+    if (query->by == NULL) {
+        ow_buffer_text(out, "'', count(*), ");
+    } else {
+        ow_buffer_printf(out, "\"%s\", count(*), ", query->by);
+    }
+    if (query->sum == NULL) {
+        ow_buffer_text(out, "0");
+    } else {
+        ow_buffer_printf(out, "coalesce(sum(\"%s\"), 0)", query->sum);
+    }
+    ow_buffer_printf(out, " FROM \"%s\" GROUP BY 1 ORDER BY 1", query->table);
+}
+
+enum ow_status ow_survey_groups(const struct ow_survey_query *query, struct ow_survey_group *groups,
+                                size_t capacity, size_t *ret_count, struct ow_err *err)
+{
+    OW_BUFFER text = {0};
+    write_query(query, &text);
     OW_CLEANUP(close_reader) struct ow_sql sql = {0};
-    OW_TRY(open_reader(&sql, path, err));
+    OW_TRY(open_reader(&sql, query->path, err));
     OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&sql, text, &statement, err));
+    OW_TRY(ow_sql_prepare(&sql, ow_buffer_cstr(&text), &statement, err));
     size_t count = 0;
     for (;;) {
         bool row = false;

@@ -33,13 +33,16 @@ struct ow_survey_group {
     int64_t sum; /* of another column */
 };
 
-/*
- * Groups a table by a column (NULL: one group of all rows, named ""), in order of its texts, and
- * sums another column (NULL: 0). Names are ours or a machine's, never foreign text. Returns at most
- * capacity groups.
- */
-enum ow_status ow_survey_groups(const char *path, const char *table, const char *by,
-                                const char *sum, struct ow_survey_group *groups, size_t capacity,
-                                size_t *ret_count, struct ow_err *err) OW_MUST_USE;
+/* Names are ours or a machine's, never foreign text. */
+struct ow_survey_query {
+    const char *path;
+    const char *table;
+    const char *by;  /* a column; NULL: one group of all rows, named "" */
+    const char *sum; /* a column; NULL: sums are 0 */
+};
+
+/* Groups a table by a column, in order of its texts, and sums another. At most capacity groups. */
+enum ow_status ow_survey_groups(const struct ow_survey_query *query, struct ow_survey_group *groups,
+                                size_t capacity, size_t *ret_count, struct ow_err *err) OW_MUST_USE;
 
 #endif
