@@ -1,0 +1,71 @@
+/*
+ * apply: the heart: a batch of events becomes one SQLite transaction: read what they touch, decide
+ * each in order, write what changed, with the positions, COMMIT. No threads and no waiting here:
+ * worker.h drives it.
+ *
+ * Threads: the apply thread's alone, between _open and _close. Memory: a batch arena, reset at each
+ * batch. Failure: RETRY statuses leave nothing behind, the same batch can be given again; STOP
+ * statuses end the process. A record that the store refuses is quarantined as poison; the rest of
+ * its batch is judged again, one by one.
+ */
+#ifndef OW_ENGINE_APPLY_H
+#define OW_ENGINE_APPLY_H
+
+#include "engine/partition.h"
+#include "model/decide.h"
+#include "store/store.h"
+
+struct ow_apply_options {
+    struct ow_store *store; /* borrowed */
+    const struct ow_machines *machines;
+    struct ow_clock clock;
+    size_t record_bytes_max;
+    int64_t claim_skew_ms;
+};
+
+/* What was handled since _open. */
+struct ow_totals {
+    int64_t records; /* handled, re-reads included */
+    int64_t counts[OW_OUTCOME_COUNT];
+    int64_t reread;
+    int64_t dropped; /* below the position, or of an older assignment: not counted in records */
+    int64_t timed_out;
+    int64_t batches;
+    int64_t poisoned;
+};
+
+struct ow_apply {
+    struct ow_apply_options options;
+    struct ow_decoder decoder; /* for parked records */
+    struct ow_partitions partitions;
+    struct ow_world world;
+    struct ow_arena arena;
+    uint32_t generation; /* of the assignment whose records count */
+    struct ow_totals totals;
+};
+
+enum ow_status ow_apply_open(struct ow_apply *apply, const struct ow_apply_options *options,
+                             struct ow_err *err) OW_MUST_USE;
+void ow_apply_close(struct ow_apply *apply);
+
+/* Takes a new assignment: makes positions for new partitions, moves those that an operator moved.
+ */
+enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk *chunk,
+                                   struct ow_err *err) OW_MUST_USE;
+
+/* Judges and commits the records of count decoded chunks as one transaction. Durable when it
+ * returns OK. */
+enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count,
+                              struct ow_err *err) OW_MUST_USE;
+
+/*
+ * Forgets the offsets of operators that our own commits have replaced: moved to the same place once
+ * more, the group has been moved again (DESIGN 9). Cheap where there is none.
+ */
+enum ow_status ow_apply_forget_seen(struct ow_apply *apply, struct ow_err *err) OW_MUST_USE;
+
+/* Quarantines parked records whose deadline has passed by wall clock and stream time; cheap where
+ * none has. */
+enum ow_status ow_apply_deadlines(struct ow_apply *apply, struct ow_err *err) OW_MUST_USE;
+
+#endif

@@ -1,0 +1,161 @@
+#include "engine/assign.h"
+
+#include "base/log.h"
+
+/* A group has one active member: whoever gets only some of a topic's partitions shares it with
+ * another store. */
+static enum ow_status refuse_partial(const struct ow_consume_options *options,
+                                     const struct ow_partition_offset *partitions, size_t count,
+                                     struct ow_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int32_t exist = 0;
+        OW_TRY(options->source->ops->partition_count(options->source, partitions[i].topic, &exist,
+                                                     err));
+        int32_t assigned = 0;
+        for (size_t j = 0; j < count; j++) {
+            assigned += strcmp(partitions[j].topic, partitions[i].topic) == 0;
+        }
+        if (assigned < exist) {
+            return ow_fail(err, OW_UNSAFE,
+                           "topic %s has %d partitions and the group gave us %d: somebody else is "
+                           "in the group with "
+                           "another store, and two stores would split the claims. Stop the other "
+                           "one, or give this one a "
+                           "kafka.group of its own",
+                           partitions[i].topic, (int)exist, (int)assigned);
+        }
+    }
+    return OW_OK;
+}
+
+struct topic_known {
+    const char *topic;
+    bool known;
+};
+
+static void see_topic(const struct ow_durable *durable, void *context)
+{
+    struct topic_known *known = context;
+    known->known = known->known || (durable->stored && strcmp(durable->topic, known->topic) == 0);
+}
+
+/* kafka.start is for a topic's first start; a partition added later begins at its beginning. */
+static enum ow_status find_start(const struct ow_consume_options *options,
+                                 struct ow_assigned *assigned, int64_t low, int64_t high,
+                                 struct ow_err *err)
+{
+    struct topic_known known = {.topic = assigned->topic};
+    ow_durables_visit(ow_worker_durables(options->worker), see_topic, &known);
+    assigned->offset = low;
+    if (known.known || options->start == OW_START_EARLIEST) {
+        return OW_OK;
+    }
+    if (options->start == OW_START_LATEST) {
+        assigned->offset = high;
+        return OW_OK;
+    }
+    return options->source->ops->offset_for_time(options->source, assigned->topic,
+                                                 assigned->partition, options->start_time_ms,
+                                                 &assigned->offset, err);
+}
+
+static enum ow_status refuse_lost(const struct ow_assigned *assigned, int64_t low, int64_t high,
+                                  struct ow_err *err)
+{
+    if (assigned->offset > high) {
+        return ow_fail(err, OW_UNSAFE,
+                       "%s[%d]: the topic ends at offset %lld, before our position %lld: it was "
+                       "re-created or truncated. "
+                       "What it holds now would be skipped or taken for known, so nothing was done",
+                       assigned->topic, (int)assigned->partition, (long long)high,
+                       (long long)assigned->offset);
+    }
+    if (assigned->offset < low) {
+        return ow_fail(err, OW_UNSAFE,
+                       "%s[%d]: the topic begins at offset %lld, behind our position %lld: the "
+                       "records between were "
+                       "deleted before they were handled",
+                       assigned->topic, (int)assigned->partition, (long long)low,
+                       (long long)assigned->offset);
+    }
+    return OW_OK;
+}
+
+static const char *resume_text(enum ow_resume resume)
+{
+    static const char *const texts[] = {"position", "start", "committed", "rewound", "skipped"};
+    return texts[resume];
+}
+
+static enum ow_status plan_partition(const struct ow_consume_options *options,
+                                     const struct ow_partition_offset *committed,
+                                     struct ow_assigned *assigned,
+                                     struct ow_partition_offset *fetch, int64_t *ret_end,
+                                     struct ow_err *err)
+{
+    struct ow_durable durable = {0};
+    (void)ow_durables_get(ow_worker_durables(options->worker), committed->topic,
+                          committed->partition, &durable);
+    const struct ow_assignment_facts facts = {
+        .topic = committed->topic,
+        .partition = committed->partition,
+        .stored = durable.stored,
+        .next_offset = durable.next_offset,
+        .high_offset = durable.high_offset,
+        .seen_committed = durable.seen_committed,
+        .committed = committed->offset,
+        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
+        .store_id = options->store_id,
+        .epoch = options->epoch,
+        .restored = options->restored,
+        .skips_honoured = options->skips_honoured,
+    };
+    *assigned = (struct ow_assigned){.topic = committed->topic,
+                                     .partition = committed->partition,
+                                     .committed = committed->offset};
+    OW_TRY(ow_position_resume(&facts, &assigned->resume, &assigned->offset, err));
+
+    int64_t low = 0;
+    int64_t high = 0;
+    OW_TRY(options->source->ops->bounds(options->source, committed->topic, committed->partition,
+                                        &low, &high, err));
+    if (assigned->resume == OW_RESUME_START) {
+        OW_TRY(find_start(options, assigned, low, high, err));
+    }
+    OW_TRY(refuse_lost(assigned, low, high, err));
+    assigned->check_anchor = assigned->resume == OW_RESUME_STORED && assigned->offset > low;
+    *fetch = *committed;
+    fetch->offset = assigned->check_anchor ? assigned->offset - 1 : assigned->offset;
+    *ret_end = high;
+    ow_log(OW_LOG_INFO, "assigned",
+           "topic=%s partition=%d offset=%lld by=%s committed=%lld end=%lld", assigned->topic,
+           (int)assigned->partition, (long long)assigned->offset, resume_text(assigned->resume),
+           (long long)assigned->committed, (long long)high);
+    return OW_OK;
+}
+
+enum ow_status ow_assign_plan(const struct ow_consume_options *options,
+                              const struct ow_partition_offset *partitions, size_t count,
+                              struct ow_arena *arena, struct ow_assignment_plan *ret_plan,
+                              struct ow_err *err)
+{
+    OW_TRY(refuse_partial(options, partitions, count, err));
+    struct ow_partition_offset *committed =
+        OW_ARENA_ARRAY(arena, count, struct ow_partition_offset);
+    if (count > 0) {
+        memcpy(committed, partitions, count * sizeof(*committed));
+        OW_TRY(options->source->ops->committed(options->source, committed, count, err));
+    }
+    *ret_plan = (struct ow_assignment_plan){
+        .assigned = OW_ARENA_ARRAY(arena, count, struct ow_assigned),
+        .fetch = OW_ARENA_ARRAY(arena, count, struct ow_partition_offset),
+        .end = OW_ARENA_ARRAY(arena, count, int64_t),
+        .count = count,
+    };
+    for (size_t i = 0; i < count; i++) {
+        OW_TRY(plan_partition(options, &committed[i], &ret_plan->assigned[i], &ret_plan->fetch[i],
+                              &ret_plan->end[i], err));
+    }
+    return OW_OK;
+}

@@ -1,0 +1,64 @@
+/*
+ * worker: the way from the poll thread to the store: a ring of chunks, decode threads, the one
+ * apply thread.
+ *
+ * The poll thread fills a chunk and submits it; decode threads read chunks as events, in any order;
+ * the apply thread takes them in the order of submission, as many as have arrived up to the batch's
+ * limits, and commits them.
+ *
+ * Threads: _start, _chunk, _submit, _revoke, _wait_room, _stop are the poll thread's; the rest may
+ * be called by any. With decode_threads = 0 there are no threads at all: _submit decodes and
+ * applies before it returns (transcripts and simulation), and _tick does what the apply thread does
+ * when time passes. Memory: the ring is allocated at start. Failure: the first failure ends the
+ * apply thread; _status tells it.
+ */
+#ifndef OW_ENGINE_WORKER_H
+#define OW_ENGINE_WORKER_H
+
+#include "engine/apply.h"
+#include "engine/durable.h"
+
+struct ow_worker;
+
+struct ow_worker_options {
+    struct ow_apply_options apply;
+    size_t batch_rows, batch_bytes; /* a batch is what has arrived, up to these */
+    int64_t batch_ms;               /* batches shrink while they take longer */
+    size_t decode_threads;
+};
+
+enum ow_status ow_worker_start(const struct ow_worker_options *options,
+                               struct ow_worker **ret_worker, struct ow_err *err) OW_MUST_USE;
+
+/* An empty chunk to fill, or NULL while all are on their way. It must be submitted or given back.
+ */
+struct ow_chunk *ow_worker_chunk(struct ow_worker *worker);
+void ow_worker_give_back(struct ow_worker *worker, struct ow_chunk *chunk);
+void ow_worker_submit(struct ow_worker *worker, struct ow_chunk *chunk);
+/* Waits until a chunk is free, at most timeout_ms; true where one is. */
+bool ow_worker_wait_room(struct ow_worker *worker, int timeout_ms);
+/* How many chunks of the ring are free, and how many there are. */
+size_t ow_worker_free_count(struct ow_worker *worker, size_t *ret_ring_count);
+/* Waits until everything submitted is applied, at most timeout_ms; true where it is. */
+bool ow_worker_drain(struct ow_worker *worker, int timeout_ms);
+
+/* Starts the next generation: chunks of an older one are dropped before apply. Returns its number.
+ */
+uint32_t ow_worker_next_generation(struct ow_worker *worker);
+
+/* OK while it works; else what ended it. */
+enum ow_status ow_worker_status(struct ow_worker *worker, struct ow_err *err);
+/* While the store is full: since when it retries, elapsed ns; 0: it does not. */
+int64_t ow_worker_retrying_since_ns(struct ow_worker *worker);
+struct ow_totals ow_worker_totals(struct ow_worker *worker);
+
+/* What is durable of each partition; lives as long as the worker. */
+struct ow_durables *ow_worker_durables(struct ow_worker *worker);
+
+/* Without threads: deadlines and retries. */
+void ow_worker_tick(struct ow_worker *worker);
+
+/* Finishes the batch in work, drops the rest, joins the threads and frees. Takes NULL. */
+void ow_worker_stop(struct ow_worker *worker);
+
+#endif
