@@ -1,0 +1,286 @@
+/* `onceward run`: the worker. Wiring only: configuration, store, source, threads, and what is said
+ * at the end. */
+#include "command.h"
+#include "config.h"
+#include "engine/consume.h"
+#include "kafka/source.h"
+#include "output.h"
+#include "run_progress.h"
+#include "store/store.h"
+
+#include <jansson.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WAIT_BROKER_MS = 60000, CLOSE_MS = 5000 };
+
+static atomic_bool stop_flag;
+
+static void take_signal(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(&stop_flag, true);
+}
+
+/* The first signal asks for a clean stop, a second one of the same kind kills: a crash does no
+ * harm. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = take_signal, .sa_flags = (int)SA_RESETHAND};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+struct run {
+    const struct ow_invocation *invocation;
+    struct ow_config config;
+    struct ow_store *store;
+    struct ow_source *source;
+    struct ow_worker *worker;
+    struct ow_clock clock;
+    char instance_id[64];
+    bool until_end;
+};
+
+static enum ow_status open_store(struct run *run, struct ow_err *err)
+{
+    const struct ow_store_options options = {.path = run->config.store_path,
+                                             .hash_key_file = run->config.hash_key_file,
+                                             .clock = run->clock};
+    return ow_store_open(&options, &run->config.machines, &run->store, err);
+}
+
+/*
+ * A topic that is not there is never assigned, silently: that is said. One of them may come later
+ * (its partitions are then assigned by a rebalance), but with none there is nothing to do.
+ */
+static enum ow_status look_at_topics(struct run *run, const char *const *topics, size_t topic_count,
+                                     struct ow_err *err)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < topic_count; i++) {
+        int32_t partition_count = 0;
+        const enum ow_status status =
+            run->source->ops->partition_count(run->source, topics[i], &partition_count, err);
+        if (status == OW_TEMPORARY && !run->until_end) {
+            ow_log(OW_LOG_WARN, "broker_away", "error=\"%s\"", err->text);
+            return OW_OK; /* it is waited for */
+        }
+        OW_TRY(status);
+        if (partition_count == 0) {
+            ow_log(OW_LOG_WARN, "topic_missing", "topic=%s", topics[i]);
+        }
+        found += partition_count > 0;
+    }
+    return found > 0
+               ? OW_OK
+               : ow_fail(err, OW_TEMPORARY, "the broker has none of the machines' topics (%s%s)",
+                         topics[0], topic_count > 1 ? " and others" : "");
+}
+
+static enum ow_status open_source(struct run *run, struct ow_err *err)
+{
+    (void)snprintf(run->instance_id, sizeof(run->instance_id), "onceward-%s",
+                   ow_store_id(run->store));
+    size_t topic_count = 0;
+    const char *const *topics =
+        ow_machines_topics(&run->config.machines, &run->config.arena, &topic_count);
+    const struct ow_kafka_options options = {
+        .group = run->config.group,
+        .instance_id = run->instance_id,
+        .topics = topics,
+        .topic_count = topic_count,
+        .properties = run->config.properties,
+        .property_count = run->config.property_count,
+    };
+    OW_TRY(ow_kafka_source_open(&options, &run->source, err));
+    return look_at_topics(run, topics, topic_count, err);
+}
+
+static enum ow_status start_worker(struct run *run, struct ow_err *err)
+{
+    const struct ow_worker_options options = {
+        .apply = {.store = run->store,
+                  .machines = &run->config.machines,
+                  .clock = run->clock,
+                  .record_bytes_max = (size_t)run->config.record_bytes,
+                  .claim_skew_ms = run->config.claim_skew_ms},
+        .batch_rows = (size_t)run->config.batch_rows,
+        .batch_bytes = (size_t)run->config.batch_bytes,
+        .batch_ms = run->config.batch_ms,
+        .decode_threads = (size_t)run->config.decode_threads,
+    };
+    return ow_worker_start(&options, &run->worker, err);
+}
+
+static enum ow_status consume(struct run *run, struct ow_err *err)
+{
+    struct ow_run_progress progress;
+    ow_run_progress_init(&progress);
+    const struct ow_consume_options options = {
+        .source = run->source,
+        .worker = run->worker,
+        .machines = &run->config.machines,
+        .clock = run->clock,
+        .store_id = ow_store_id(run->store),
+        .epoch = ow_store_epoch(run->store),
+        .start = run->config.start,
+        .start_time_ms = run->config.start_ms,
+        .skips_honoured = run->config.skips_honoured,
+        .restored = ow_invocation_has(run->invocation, "restored"),
+        .until_end = run->until_end,
+        .wait_broker_ms = WAIT_BROKER_MS,
+        .stop = &stop_flag,
+        .progress = ow_run_progress_show,
+        .progress_context = &progress,
+    };
+    const enum ow_status status = ow_consume(&options, err);
+    ow_run_progress_done(&progress);
+    return status;
+}
+
+/* The counters of all partitions since the store began. */
+static enum ow_status sum_positions(struct run *run, int64_t counts[OW_OUTCOME_COUNT],
+                                    int64_t *ret_reread, struct ow_err *err)
+{
+    struct ow_arena arena;
+    ow_arena_init(&arena, 16 * 1024);
+    struct ow_position *positions = NULL;
+    const enum ow_status status = ow_store_positions(run->store, &arena, &positions, err);
+    memset(counts, 0, OW_OUTCOME_COUNT * sizeof(*counts));
+    *ret_reread = 0;
+    for (const struct ow_position *position = positions; status == OW_OK && position != NULL;
+         position = position->next) {
+        for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
+            counts[i] += position->counts[i];
+        }
+        *ret_reread += position->reread;
+    }
+    ow_arena_done(&arena);
+    return status;
+}
+
+/* What is said of a finished --until-end: this run's speed, and the store's totals. */
+static enum ow_status print_summary(struct run *run, enum ow_output output,
+                                    const struct ow_totals *totals, double seconds,
+                                    struct ow_err *err)
+{
+    int64_t counts[OW_OUTCOME_COUNT];
+    int64_t reread = 0;
+    OW_TRY(sum_positions(run, counts, &reread, err));
+    const double rate = seconds > 0 ? (double)totals->records / seconds : 0;
+    OW_JSON *total = json_object();
+    for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
+        (void)json_object_set_new(total, ow_outcome_text((enum ow_outcome)i),
+                                  json_integer(counts[i]));
+    }
+    (void)json_object_set_new(total, "reread", json_integer(reread));
+    if (output != OW_OUTPUT_TABLE) {
+        OW_JSON *summary =
+            json_pack("{s:{s:I,s:f,s:f},s:O}", "run", "records", (json_int_t)totals->records,
+                      "seconds", seconds, "records_per_second", rate, "total", total);
+        ow_output_json(output, summary);
+        return OW_OK;
+    }
+    (void)printf("%lld records in %.1f s (%.0f records/s)\n\nin the store %s:\n",
+                 (long long)totals->records, seconds, rate, run->config.store_path);
+    for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
+        (void)printf("  %-12s %12lld\n", ow_outcome_text((enum ow_outcome)i), (long long)counts[i]);
+    }
+    if (reread > 0) {
+        (void)printf("  %-12s %12lld\n", "reread", (long long)reread);
+    }
+    return OW_OK;
+}
+
+static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_err *err)
+{
+    OW_TRY(open_store(run, err));
+    OW_TRY(open_source(run, err));
+    OW_TRY(start_worker(run, err));
+    ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
+           run->config.store_path, ow_store_id(run->store), (long long)ow_store_epoch(run->store),
+           run->config.group);
+    const int64_t start_ns = ow_clock_elapsed_ns(&run->clock);
+    OW_TRY(consume(run, err));
+    const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
+    const struct ow_totals totals = ow_worker_totals(run->worker);
+    ow_worker_stop(run->worker);
+    run->worker = NULL;
+    ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
+           (long long)totals.records, (long long)totals.batches, seconds);
+    return run->until_end && !atomic_load(&stop_flag)
+               ? print_summary(run, output, &totals, seconds, err)
+               : OW_OK;
+}
+
+/* The store first, the client last and with a deadline: librdkafka may hang or crash in closing,
+ * and may do so. */
+static void close_all(struct run *run, int exit_code)
+{
+    ow_worker_stop(run->worker);
+    ow_store_close(run->store);
+    if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
+        ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
+        (void)fflush(NULL);
+        _exit(exit_code);
+    }
+    ow_config_done(&run->config);
+}
+
+static int run_command(int argc, char **argv)
+{
+    struct ow_invocation invocation;
+    int exit_code = 0;
+    if (!ow_command_parse(&ow_command_run, argc, argv, &invocation, &exit_code)) {
+        return exit_code;
+    }
+    if (invocation.operand_count > 0) {
+        return ow_command_refuse(&ow_command_run, "unexpected argument '%s'",
+                                 invocation.operands[0]);
+    }
+    enum ow_output output = OW_OUTPUT_TABLE;
+    if (!ow_output_parse(ow_invocation_value(&invocation, "output"), &output)) {
+        return ow_command_refuse(&ow_command_run, "expects --output table, json or jsonl");
+    }
+    struct run run = {.invocation = &invocation,
+                      .clock = ow_clock_system(),
+                      .until_end = ow_invocation_has(&invocation, "until-end")};
+    const struct ow_config_source source = ow_config_source_of(&invocation);
+    struct ow_err err = {.text = ""};
+    catch_signals();
+    enum ow_status status = ow_config_load(&source, &run.config, &err);
+    if (status == OW_OK) {
+        status = run_all(&run, output, &err);
+    }
+    exit_code = status == OW_OK ? 0 : ow_command_fail(status, &err);
+    close_all(&run, exit_code);
+    return exit_code;
+}
+
+static const struct ow_argument arguments[] = {
+    OW_ARGUMENT_CONFIG,
+    OW_ARGUMENT_SET,
+    {.name = "until-end",
+      .text = "Stop, with a summary, at the topics' ends as they are at the start."},
+    {.name = "restored",
+      .text = "The store is a restored backup: older than what the group has seen."},
+    OW_ARGUMENT_OUTPUT,
+    {.name = NULL},
+};
+
+const struct ow_command ow_command_run = {
+    .name = "run",
+    .summary = "consume the topics of the machines, each event once",
+    .usage = "[-c FILE] [--set KEY=VALUE]... [--until-end] [-o FORMAT]",
+    .arguments = arguments,
+    .text = "Runs until SIGTERM or SIGINT: then the batch in work is finished, its offsets are "
+            "committed, and the exit\n"
+            "code is 0. Killed at any moment, it goes on at the next start where it was.",
+    .run = run_command,
+};

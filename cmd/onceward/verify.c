@@ -1,0 +1,138 @@
+/* `onceward verify`: are the promises kept in this store? */
+#include "store/verify.h"
+
+#include "config.h"
+#include "output.h"
+
+#include <string.h>
+
+static const struct ow_argument arguments[] = {
+    OW_ARGUMENT_CONFIG,
+    OW_ARGUMENT_SET,
+    OW_ARGUMENT_OUTPUT,
+    {.name = NULL},
+};
+
+static void print_table(const char *path, const struct ow_verification *verification)
+{
+    OW_GRID grid = {.column_count = 4};
+    ow_grid_row(&grid, (const char *const[]){"PROMISE", "OK", "CHECKED", "BROKEN"});
+    for (size_t i = 0; i < verification->promise_count; i++) {
+        const struct ow_promise *const promise = &verification->promises[i];
+        char checked[24];
+        char broken[24];
+        (void)snprintf(checked, sizeof(checked), "%lld", (long long)promise->checked);
+        (void)snprintf(broken, sizeof(broken), "%lld", (long long)promise->broken);
+        ow_grid_row(&grid, (const char *const[]){promise->name, promise->broken == 0 ? "yes" : "NO",
+                                                 checked, broken});
+    }
+    ow_grid_print(&grid, stdout);
+    for (size_t i = 0; i < verification->promise_count; i++) {
+        const struct ow_promise *const promise = &verification->promises[i];
+        for (size_t k = 0; promise->examples[k] != NULL; k++) {
+            printf("%s%s%s%s: %s\n", k == 0 ? "\n" : "", ow_output_colour(stdout, OW_COLOUR_RED),
+                   promise->name, ow_output_colour(stdout, OW_COLOUR_NONE), promise->examples[k]);
+        }
+    }
+    printf("\n%s%s%s %s\nstate hash %s\n",
+           ow_output_colour(stdout, verification->ok ? OW_COLOUR_GREEN : OW_COLOUR_RED),
+           verification->ok ? "all promises are kept:" : "promises are broken:",
+           ow_output_colour(stdout, OW_COLOUR_NONE), path, verification->state_hash);
+}
+
+static void print_json(enum ow_output output, const struct ow_verification *verification)
+{
+    json_t *const promises = json_array();
+    for (size_t i = 0; i < verification->promise_count; i++) {
+        const struct ow_promise *const promise = &verification->promises[i];
+        json_t *const examples = json_array();
+        for (size_t k = 0; promise->examples[k] != NULL; k++) {
+            /* They quote the store: what is no UTF-8 there is left out rather than made up. */
+            json_array_append_new(examples, json_pack("s*", promise->examples[k]));
+        }
+        json_array_append_new(promises,
+                              json_pack("{s:s, s:s, s:b, s:I, s:I, s:o}", "name", promise->name,
+                                        "meaning", promise->meaning, "ok", promise->broken == 0,
+                                        "checked", (json_int_t)promise->checked, "broken",
+                                        (json_int_t)promise->broken, "examples", examples));
+    }
+    OW_JSON *value = json_pack("{s:b, s:s, s:o}", "ok", verification->ok, "state_hash",
+                               verification->state_hash, "promises", promises);
+    ow_output_json(output, value);
+}
+
+/* The database that was named, or the configuration's. */
+static enum ow_status find_store(const struct ow_invocation *invocation, struct ow_arena *arena,
+                                 const char **ret_path, struct ow_err *err)
+{
+    if (invocation->operand_count == 1) {
+        *ret_path = invocation->operands[0];
+        return OW_OK;
+    }
+    const struct ow_config_source source = ow_config_source_of(invocation);
+    struct ow_config config;
+    const enum ow_status status = ow_config_load(&source, &config, err);
+    if (status == OW_OK) {
+        *ret_path = ow_arena_text(arena, ow_slice_of(config.store_path));
+    }
+    ow_config_done(&config);
+    return status;
+}
+
+static int verify(const struct ow_invocation *invocation, enum ow_output output,
+                  struct ow_arena *arena)
+{
+    struct ow_err err;
+    const char *path = NULL;
+    struct ow_verification verification;
+    enum ow_status status = find_store(invocation, arena, &path, &err);
+    if (status == OW_OK) {
+        status = ow_verify(path, arena, &verification, &err);
+    }
+    if (status != OW_OK) {
+        return ow_command_fail(status, &err);
+    }
+    if (output == OW_OUTPUT_TABLE) {
+        print_table(path, &verification);
+    } else {
+        print_json(output, &verification);
+    }
+    return ow_status_exit_code(verification.ok ? OW_OK : OW_DIFFERENT);
+}
+
+static int run(int argc, char **argv)
+{
+    struct ow_invocation invocation;
+    int exit_code = 0;
+    if (!ow_command_parse(&ow_command_verify, argc, argv, &invocation, &exit_code)) {
+        return exit_code;
+    }
+    enum ow_output output = OW_OUTPUT_TABLE;
+    if (!ow_output_parse(ow_invocation_value(&invocation, "output"), &output)) {
+        return ow_command_refuse(&ow_command_verify, "-o must be table, json or jsonl");
+    }
+    if (invocation.operand_count > 1 ||
+        (invocation.operand_count == 1 && ow_invocation_has(&invocation, "config"))) {
+        return ow_command_refuse(&ow_command_verify, "name one configuration or one database");
+    }
+    struct ow_arena arena;
+    ow_arena_init(&arena, 65536);
+    exit_code = verify(&invocation, output, &arena);
+    ow_arena_done(&arena);
+    return exit_code;
+}
+
+const struct ow_command ow_command_verify = {
+    .name = "verify",
+    .summary = "prove the promises on a store, from its rows alone",
+    .usage = "[-c FILE | DB] [-o table|json|jsonl]",
+    .arguments = arguments,
+    .text = "Reads the database of the configuration, or the one named, through a connection of "
+            "its own that cannot\n"
+            "write: a worker may go on meanwhile. Checks that positions, ledger, claims, history "
+            "and business tables\n"
+            "belong together, and prints a hash of the business state that does not depend on the "
+            "way of the records.\n"
+            "Exit code 3: a promise is broken; the first broken rows are named.",
+    .run = run,
+};
