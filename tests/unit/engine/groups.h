@@ -1,0 +1,22 @@
+/*
+ * groups: the tests of lib/engine, one function a file. To add one: declare it here, call it in
+ * main.c.
+ *
+ * Each returns how many of its tests failed. cmocka wants these headers before its own.
+ */
+#ifndef OW_TESTS_UNIT_ENGINE_GROUPS_H
+#define OW_TESTS_UNIT_ENGINE_GROUPS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+int ow_test_apply(void);
+int ow_test_consume(void);
+int ow_test_partition(void);
+int ow_test_worker(void);
+
+#endif

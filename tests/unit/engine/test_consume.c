@@ -1,0 +1,376 @@
+/* The poll loop over the in-memory broker, with the worker's threads and without. */
+#include "engine/consume.h"
+#include "engine/source_memory.h"
+#include "engine_fixture.h"
+#include "groups.h"
+
+/* A group's member: the memory source with eyes on it (its table of operations is its first
+ * member). */
+struct member {
+    struct ow_fixture *fixture;
+    struct ow_memory_broker *broker;
+    struct ow_source *source;
+    struct ow_source_ops ops;
+    const struct ow_source_ops *inner;
+    struct ow_worker *worker;
+    atomic_bool stop;
+    int64_t polled;          /* records */
+    int64_t rebalance_every; /* 0: never */
+    int64_t stop_after;      /* 0: never */
+    int pauses, resumes;
+};
+
+static struct member member;
+
+static void watched_poll(struct ow_source *source, int timeout_ms,
+                         struct ow_source_event *ret_event)
+{
+    member.inner->poll(source, timeout_ms, ret_event);
+    if (ret_event->kind != OW_SOURCE_RECORD) {
+        return;
+    }
+    member.polled++;
+    if (member.rebalance_every > 0 && member.polled % member.rebalance_every == 0) {
+        member.rebalance_every *= 2; /* what is on its way is dropped, so there must be progress */
+        ow_memory_source_rebalance(source);
+    }
+    if (member.polled == member.stop_after) {
+        atomic_store(&member.stop, true);
+    }
+}
+
+static enum ow_status watched_pause(struct ow_source *source, struct ow_err *err)
+{
+    member.pauses++;
+    return member.inner->pause(source, err);
+}
+
+static enum ow_status watched_resume(struct ow_source *source, struct ow_err *err)
+{
+    member.resumes++;
+    return member.inner->resume(source, err);
+}
+
+static void join(size_t batch_rows, size_t decode_threads)
+{
+    struct ow_err err;
+    struct ow_worker_options options = {.apply = ow_engine_apply_options(member.fixture),
+                                        .batch_rows = batch_rows,
+                                        .batch_bytes = (size_t)OW_BATCH_BYTES_DEFAULT,
+                                        .batch_ms = OW_BATCH_MS_DEFAULT,
+                                        .decode_threads = decode_threads};
+    options.apply.clock = ow_clock_system();
+    if (ow_worker_start(&options, &member.worker, &err) != OW_OK) {
+        fail_msg("%s", err.text);
+    }
+    member.source = ow_memory_source_open(member.broker);
+    member.inner = member.source->ops;
+    member.ops = *member.inner;
+    member.ops.poll = watched_poll;
+    member.ops.pause = watched_pause;
+    member.ops.resume = watched_resume;
+    member.source->ops = &member.ops;
+    atomic_store(&member.stop, false);
+}
+
+static void leave(void)
+{
+    ow_worker_stop(member.worker);
+    assert_true(member.source->ops->close(member.source, 1000));
+}
+
+static struct ow_consume_options consume_options(void)
+{
+    return (struct ow_consume_options){.source = member.source,
+                                       .worker = member.worker,
+                                       .machines = &member.fixture->machines,
+                                       .clock = ow_clock_system(),
+                                       .store_id = ow_store_id(member.fixture->store),
+                                       .epoch = ow_store_epoch(member.fixture->store),
+                                       .until_end = true,
+                                       .wait_broker_ms = 10000,
+                                       .stop = &member.stop};
+}
+
+static void consume(const struct ow_consume_options *options)
+{
+    struct ow_err err = {.text = ""};
+    if (ow_consume(options, &err) != OW_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void append_story(int64_t first, int64_t last)
+{
+    for (int64_t i = first; i <= last; i++) {
+        const struct ow_record record = ow_engine_story(member.fixture, i);
+        ow_memory_broker_append(member.broker, &record);
+    }
+}
+
+static int start(void **state)
+{
+    (void)ow_engine_start(state);
+    member = (struct member){.fixture = *state, .broker = ow_memory_broker_open()};
+    ow_memory_broker_topic(member.broker, "order-events", 1);
+    ow_memory_broker_topic(member.broker, "payment-events", 2);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    ow_memory_broker_close(member.broker);
+    return ow_engine_stop(state);
+}
+
+static void consume__until_end__ends_there_and_commits_with_metadata(void **state)
+{
+    (void)state;
+    append_story(0, 999);
+    join(64, 2);
+    const struct ow_consume_options options = consume_options();
+    consume(&options);
+    assert_int_equal(ow_worker_totals(member.worker).counts[OW_OUTCOME_APPLIED], 1000);
+    struct ow_partition_offset committed[] = {
+        {.topic = "order-events"},
+        { .topic = "payment-events",         .partition = 1}
+    };
+    struct ow_err err;
+    assert_int_equal(member.ops.committed(member.source, committed, 2, &err), OW_OK);
+    assert_int_equal(committed[0].offset, 1000);
+    assert_int_equal(committed[1].offset, 0);
+    const struct ow_metadata metadata = ow_metadata_parse(ow_slice_of(committed[0].metadata));
+    assert_true(metadata.ours);
+    assert_string_equal(metadata.store_id, options.store_id);
+    assert_int_equal(metadata.epoch, options.epoch);
+    assert_int_equal(metadata.offset, 1000);
+    leave();
+}
+
+static void consume__what_comes_after_the_start__is_for_the_next_time(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    assert_int_equal(ow_worker_totals(member.worker).records, 10);
+    leave();
+    append_story(10, 19);
+    join(64, 0);
+    options = consume_options();
+    consume(&options);
+    assert_int_equal(ow_worker_totals(member.worker).records, 10);
+    assert_int_equal(ow_worker_totals(member.worker).dropped,
+                     1); /* the record before the position */
+    leave();
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 20);
+}
+
+static void consume__an_empty_topic__is_at_its_end(void **state)
+{
+    (void)state;
+    join(64, 2);
+    const struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_position"), 3);
+}
+
+static void consume__told_to_stop__commits_what_is_durable(void **state)
+{
+    (void)state;
+    append_story(0, 1999);
+    member.stop_after = 700;
+    join(16, 2);
+    const struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    const int64_t next = ow_fixture_i64(
+        member.fixture,
+        "SELECT coalesce(max(next_offset), -1) FROM ow_position WHERE topic = 'order-events'");
+    assert_true(next <= 700);
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), next);
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_history"),
+                     next < 0 ? 0 : next);
+}
+
+static void consume__rebalanced_again_and_again__handles_each_record_once(void **state)
+{
+    (void)state;
+    append_story(0, 1999);
+    member.rebalance_every = 5;
+    join(16, 2);
+    const struct ow_consume_options options = consume_options();
+    consume(&options);
+    const struct ow_totals totals = ow_worker_totals(member.worker);
+    leave();
+    assert_true(member.polled > 2000);
+    assert_int_equal(totals.records, 2000);
+    assert_int_equal(totals.reread, 0);
+    assert_int_equal(totals.counts[OW_OUTCOME_APPLIED], 2000);
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_ledger"), 1);
+}
+
+/* The poll thread's seconds go by in a hundredth of the time. */
+static int64_t hurried_ns(void *context)
+{
+    (void)context;
+    const struct ow_clock clock = ow_clock_system();
+    return 100 * ow_clock_elapsed_ns(&clock);
+}
+
+static void consume__a_store_that_stands_still__pauses_and_resumes(void **state)
+{
+    (void)state;
+    /* The first payment keeps the store busy for a while; the ring of chunks of one record fills up
+     * behind it. */
+    ow_fixture_exec(member.fixture,
+                    "CREATE TRIGGER slow AFTER INSERT ON payments WHEN new.payment_id = 'p1' BEGIN"
+                    " UPDATE orders SET currency = currency WHERE (WITH RECURSIVE n(i) AS"
+                    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000000)"
+                    " SELECT count(*) FROM n) < 0; END");
+    append_story(0, 199);
+    join(1, 1);
+    struct ow_consume_options options = consume_options();
+    options.clock.elapsed_ns = hurried_ns;
+    consume(&options);
+    assert_int_equal(ow_worker_totals(member.worker).counts[OW_OUTCOME_APPLIED], 200);
+    leave();
+    assert_true(member.pauses > 0);
+    assert_int_equal(member.pauses, member.resumes);
+}
+
+static int progress_calls;
+
+static void count_progress(const struct ow_progress *progress, void *context)
+{
+    assert_ptr_equal(context, &member);
+    assert_true(progress->done <= progress->goal);
+    progress_calls++;
+}
+
+static void consume__progress__is_told(void **state)
+{
+    (void)state;
+    progress_calls = 0;
+    append_story(0, 99);
+    join(1, 0);
+    struct ow_clock_manual clock = {.now_ms = 1};
+    struct ow_consume_options options = consume_options();
+    options.clock = ow_clock_manual(&clock);
+    clock.elapsed_ns = 1000000000;
+    options.progress = count_progress;
+    options.progress_context = &member;
+    consume(&options);
+    leave();
+    assert_int_equal(progress_calls, 1); /* then time stands still */
+}
+
+/* Somebody else is in the group: one partition of two. */
+static enum ow_status two_partitions(struct ow_source *source, const char *topic,
+                                     int32_t *ret_count, struct ow_err *err)
+{
+    (void)source;
+    (void)topic;
+    (void)err;
+    *ret_count = 5;
+    return OW_OK;
+}
+
+static void consume__a_partial_assignment__is_unsafe(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    member.ops.partition_count = two_partitions;
+    const struct ow_consume_options options = consume_options();
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "somebody else is in the group"));
+    leave();
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_position"), 0);
+}
+
+static void never_assigned(struct ow_source *source, int timeout_ms,
+                           struct ow_source_event *ret_event)
+{
+    (void)source;
+    (void)timeout_ms;
+    *ret_event = (struct ow_source_event){.kind = OW_SOURCE_IDLE};
+}
+
+static void consume__nobody_assigns__is_temporary_after_a_while(void **state)
+{
+    (void)state;
+    join(64, 0);
+    member.ops.poll = never_assigned;
+    struct ow_consume_options options = consume_options();
+    options.wait_broker_ms = 5;
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_TEMPORARY);
+    leave();
+}
+
+/* A truncated topic: it ends before our position. */
+static enum ow_status shorter(struct ow_source *source, const char *topic, int32_t partition,
+                              int64_t *ret_low, int64_t *ret_high, struct ow_err *err)
+{
+    const enum ow_status status =
+        member.inner->bounds(source, topic, partition, ret_low, ret_high, err);
+    *ret_high /= 2;
+    return status;
+}
+
+/* One whose beginning was deleted. */
+static enum ow_status later(struct ow_source *source, const char *topic, int32_t partition,
+                            int64_t *ret_low, int64_t *ret_high, struct ow_err *err)
+{
+    const enum ow_status status =
+        member.inner->bounds(source, topic, partition, ret_low, ret_high, err);
+    *ret_low = *ret_high;
+    return status;
+}
+
+static void consume__a_topic_that_lost_records__is_unsafe(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    append_story(10, 11);
+    join(64, 0);
+    member.ops.bounds = shorter;
+    options = consume_options();
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "re-created or truncated"));
+    leave();
+    join(64, 0);
+    member.ops.bounds = later;
+    options = consume_options();
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "deleted before they were handled"));
+    leave();
+}
+
+#define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int ow_test_consume(void)
+{
+    static const struct CMUnitTest tests[] = {
+        WITH_BROKER(consume__until_end__ends_there_and_commits_with_metadata),
+        WITH_BROKER(consume__what_comes_after_the_start__is_for_the_next_time),
+        WITH_BROKER(consume__an_empty_topic__is_at_its_end),
+        WITH_BROKER(consume__told_to_stop__commits_what_is_durable),
+        WITH_BROKER(consume__rebalanced_again_and_again__handles_each_record_once),
+        WITH_BROKER(consume__a_store_that_stands_still__pauses_and_resumes),
+        WITH_BROKER(consume__progress__is_told),
+        WITH_BROKER(consume__a_partial_assignment__is_unsafe),
+        WITH_BROKER(consume__nobody_assigns__is_temporary_after_a_while),
+        WITH_BROKER(consume__a_topic_that_lost_records__is_unsafe),
+    };
+    return cmocka_run_group_tests_name("consume", tests, NULL, NULL);
+}

@@ -1,0 +1,111 @@
+#include "engine/partition.h"
+#include "groups.h"
+
+static struct ow_partitions partitions;
+
+static int start(void **state)
+{
+    (void)state;
+    ow_partitions_init(&partitions);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    ow_partitions_done(&partitions);
+    return 0;
+}
+
+static void partitions_find__by_topic_and_number(void **state)
+{
+    (void)state;
+    struct ow_partition *a0 = ow_partitions_add(&partitions, OW_SLICE("a"), 0, 5);
+    struct ow_partition *a1 = ow_partitions_add(&partitions, OW_SLICE("a"), 1, 0);
+    struct ow_partition *b0 = ow_partitions_add(&partitions, OW_SLICE("b"), 0, 0);
+    assert_ptr_equal(ow_partitions_find(&partitions, OW_SLICE("a"), 0), a0);
+    assert_ptr_equal(ow_partitions_find(&partitions, OW_SLICE("a"), 1), a1);
+    assert_ptr_equal(ow_partitions_find(&partitions, OW_SLICE("b"), 0), b0);
+    assert_null(ow_partitions_find(&partitions, OW_SLICE("b"), 1));
+    assert_int_equal(a0->settled.next_offset, 5);
+    assert_int_equal(a0->settled.high_offset, 5);
+    assert_false(a0->settled.stored);
+}
+
+static void partitions_load__the_newest_incarnation__goes_on(void **state)
+{
+    (void)state;
+    struct ow_position newer = {.topic = OW_SLICE("t"),
+                                .incarnation = 1,
+                                .next_offset = 3,
+                                .high_offset = 3,
+                                .stored = true};
+    struct ow_position older = {.topic = OW_SLICE("t"),
+                                .incarnation = 0,
+                                .next_offset = 9,
+                                .high_offset = 9,
+                                .stored = true,
+                                .next = &newer};
+    ow_partitions_load(&partitions, &older);
+    assert_int_equal(ow_partitions_find(&partitions, OW_SLICE("t"), 0)->settled.incarnation, 1);
+    assert_int_equal(ow_partitions_find(&partitions, OW_SLICE("t"), 0)->settled.next_offset, 3);
+    assert_null(partitions.list->next);
+}
+
+static void partition_touch__then_forget__leaves_what_was_settled(void **state)
+{
+    (void)state;
+    struct ow_arena arena;
+    ow_arena_init(&arena, 1024);
+    struct ow_partition *partition = ow_partitions_add(&partitions, OW_SLICE("t"), 0, 0);
+    struct ow_position *working = ow_partition_touch(&partitions, partition);
+    assert_ptr_equal(ow_partition_touch(&partitions, partition), working);
+    ow_position_handled(working, &arena, 0, OW_OUTCOME_APPLIED);
+    ow_partitions_forget(&partitions);
+    assert_int_equal(partition->settled.next_offset, 0);
+    assert_null(partitions.touched);
+    working = ow_partition_touch(&partitions, partition);
+    assert_int_equal(working->next_offset, 0);
+    ow_position_handled(working, &arena, 0, OW_OUTCOME_STALE);
+    ow_partitions_settle(&partitions);
+    assert_int_equal(partition->settled.next_offset, 1);
+    assert_true(partition->settled.stored);
+    assert_string_equal(partition->settled.last_run->outcome, "stale");
+    assert_ptr_equal(partition->settled.last_run,
+                     &partition->settled.tail); /* not the batch's memory */
+    ow_arena_done(&arena);
+}
+
+static void stream_time__is_the_smallest_of_the_assigned__and_an_end_is_now(void **state)
+{
+    (void)state;
+    assert_true(ow_partitions_stream_time_ms(&partitions, 100) == INT64_MIN);
+    struct ow_partition *a = ow_partitions_add(&partitions, OW_SLICE("t"), 0, 0);
+    struct ow_partition *b = ow_partitions_add(&partitions, OW_SLICE("t"), 1, 0);
+    struct ow_partition *c = ow_partitions_add(&partitions, OW_SLICE("t"), 2, 0);
+    c->last_timestamp_ms = 1; /* not ours */
+    a->assigned = b->assigned = true;
+    a->last_timestamp_ms = 50;
+    assert_true(ow_partitions_stream_time_ms(&partitions, 100) ==
+                INT64_MIN); /* b has shown nothing yet */
+    b->last_timestamp_ms = 40;
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 40);
+    b->at_end = true;
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 50);
+    a->at_end = true;
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 100);
+}
+
+int ow_test_partition(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(partitions_find__by_topic_and_number, start, stop),
+        cmocka_unit_test_setup_teardown(partitions_load__the_newest_incarnation__goes_on, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(partition_touch__then_forget__leaves_what_was_settled,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(
+            stream_time__is_the_smallest_of_the_assigned__and_an_end_is_now, start, stop),
+    };
+    return cmocka_run_group_tests_name("partition", tests, NULL, NULL);
+}

@@ -1,0 +1,19 @@
+#include "groups.h"
+
+int main(void)
+{
+    int failed = 0;
+    failed += ow_test_tree();
+    failed += ow_test_option();
+    failed += ow_test_machine();
+    failed += ow_test_cell();
+    failed += ow_test_lint();
+    failed += ow_test_hash();
+    failed += ow_test_json();
+    failed += ow_test_envelope();
+    failed += ow_test_event();
+    failed += ow_test_decide();
+    failed += ow_test_position();
+    failed += ow_test_evaluate();
+    return failed == 0 ? 0 : 1;
+}
