@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { GROUPS_MAX = 16, NUMBER_BYTES = 32 };
 
@@ -167,17 +168,36 @@ static enum ow_status fill(struct report *report, const struct ow_demo_facts *fa
     return compare_money_tables(report, facts, err);
 }
 
+/* How this program is called from here: below the current folder by a relative path. */
+static void find_program(char *program, size_t size)
+{
+    char folder[1024];
+    char self[1024];
+    (void)snprintf(program, size, "onceward");
+    const ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (len <= 0 || getcwd(folder, sizeof(folder)) == NULL) {
+        return;
+    }
+    self[len] = '\0';
+    const size_t folder_len = strlen(folder);
+    const bool below = strncmp(self, folder, folder_len) == 0 && self[folder_len] == '/';
+    (void)snprintf(program, size, "%s", below ? self + folder_len + 1 : self);
+}
+
 static void print_next_steps(const struct ow_demo_folder *folder)
 {
+    char program[1024];
+    find_program(program, sizeof(program));
     (void)printf(
         "\nThe database is %s. Look at it:\n"
-        "  onceward verify %s\n"
+        "  %s verify %s\n"
         "  sqlite3 -readonly %s 'SELECT state, count(*), sum(paid_minor) FROM orders GROUP BY "
         "state'\n"
         "  sqlite3 -readonly %s 'SELECT reason, count(*) FROM ow_quarantine GROUP BY reason'\n"
         "  less %s\n"
         "  rm -r %s\n",
-        folder->store, folder->store, folder->store, folder->store, folder->log, folder->path);
+        folder->store, program, folder->store, folder->store, folder->store, folder->log,
+        folder->path);
 }
 
 enum ow_status ow_demo_report(const struct ow_demo_facts *facts, struct ow_err *err)

@@ -70,7 +70,7 @@ static size_t list_commits(struct consumer *consumer, struct ow_partition_offset
 {
     size_t count = 0;
     for (size_t i = 0; i < consumer->tracked_count; i++) {
-        struct tracked *tracked = &consumer->tracked[i];
+        const struct tracked *tracked = &consumer->tracked[i];
         struct ow_durable durable;
         if (!ow_durables_get(ow_worker_durables(consumer->worker), tracked->topic,
                              tracked->partition, &durable) ||
@@ -83,12 +83,25 @@ static size_t list_commits(struct consumer *consumer, struct ow_partition_offset
                                                .offset = durable.next_offset};
         ow_metadata_format(commit->metadata, consumer->options->store_id, consumer->options->epoch,
                            commit->offset);
-        tracked->committed = durable.next_offset;
     }
     return count;
 }
 
-/* A commit that fails is superseded by the next one; the store's position is the truth. */
+/* Taken by the source, which sends it again where the broker does not take it. */
+static void note_committed(struct consumer *consumer, const struct ow_partition_offset *committed)
+{
+    const struct ow_record place = {.topic = ow_slice_of(committed->topic),
+                                    .partition = committed->partition};
+    struct tracked *tracked = find_tracked(consumer, &place);
+    if (tracked != NULL) {
+        tracked->committed = committed->offset;
+    }
+}
+
+/*
+ * A commit that fails is superseded by the next one; the store's position is the truth. all: also
+ * what has been committed before, for its answer may not have come.
+ */
 static void commit(struct consumer *consumer, bool wait, bool all)
 {
     struct ow_arena arena;
@@ -104,6 +117,7 @@ static void commit(struct consumer *consumer, bool wait, bool all)
             ow_log(OW_LOG_WARN, "commit_failed", "error=\"%s\"", err.text);
         }
         for (size_t i = 0; status == OW_OK && i < count; i++) {
+            note_committed(consumer, &list[i]);
             ow_durables_committed(ow_worker_durables(consumer->worker), list[i].topic,
                                   list[i].partition);
         }
@@ -447,7 +461,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
         status = ow_worker_status(consumer.worker, err);
     }
     if (consumer.assigned && status == OW_OK) {
-        commit(&consumer, true, false);
+        commit(&consumer, true, true);
     }
     ow_arena_done(&consumer.arena);
     return status;

@@ -20,11 +20,11 @@
 struct ow_column {
     const char *name;
     enum ow_type type;
+    bool has_default;
+    bool index;       /* a secondary index is declared */
     int64_t min, max; /* integers; INT64_MIN/INT64_MAX: not declared (±2^53 always holds) */
     int64_t length_min, length_max; /* texts, in characters; 0/INT64_MAX: not declared */
-    bool has_default;
     struct ow_value default_value;
-    bool index; /* a secondary index is declared */
 };
 
 /* An entity table or an append-only record table. */

@@ -1,7 +1,7 @@
 #include "groups.h"
 #include "model/envelope.h"
 
-/* Between us and other libraries: tests/vectors/cloudevents.json (tests/vectors/README.md). */
+/* The vectors were judged by other libraries, too: tests/vectors/cloudevents.json says by which. */
 static const json_t *member(const json_t *object, const char *name)
 {
     const json_t *found = json_object_get(object, name);

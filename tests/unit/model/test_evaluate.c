@@ -155,22 +155,22 @@ static void columns__outside_the_declared_range__is_named(void **state)
     struct ow_value after[3];
     const struct {
         size_t column;
-        bool add;
         struct ow_operand operand;
+        bool add;
         bool good;
     } cases[] = {
-        {N,     true,  integer(60),                 true },
-        {N,     true,  integer(61),                 false},
-        {N,     true,  integer(-40),                true },
-        {N,     true,  integer(-41),                false},
-        {N,     true,  integer(INT64_MAX),          false},
-        {N,     false, integer(100),                true },
-        {N,     false, integer(101),                false},
-        {N,     false, column(EMPTY),               false},
-        {EMPTY, true,  integer(OW_INTEGER_MAX),     true }, /* nothing yet counts as 0 */
-        {EMPTY, true,  integer(OW_INTEGER_MAX + 1), false},
-        {EMPTY, true,  column(EMPTY),               false},
-        {TEXT,  false, pointer(1),                  true }, /* two characters in six bytes */
+        {N,     integer(60),                 true,  true },
+        {N,     integer(61),                 true,  false},
+        {N,     integer(-40),                true,  true },
+        {N,     integer(-41),                true,  false},
+        {N,     integer(INT64_MAX),          true,  false},
+        {N,     integer(100),                false, true },
+        {N,     integer(101),                false, false},
+        {N,     column(EMPTY),               false, false},
+        {EMPTY, integer(OW_INTEGER_MAX),     true,  true }, /* nothing yet counts as 0 */
+        {EMPTY, integer(OW_INTEGER_MAX + 1), true,  false},
+        {EMPTY, column(EMPTY),               true,  false},
+        {TEXT,  pointer(1),                  false, true }, /* two characters in six bytes */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct ow_assignment assignment = {.column = cases[i].column,
