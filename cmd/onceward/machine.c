@@ -140,7 +140,7 @@ static int graph(const struct ow_machines *machines, const char *format)
             ow_machine_graph_mermaid(machines->list[i], &out);
         }
     }
-    (void)fwrite(out.ptr, 1, out.len, stdout);
+    (void)fputs(ow_buffer_cstr(&out), stdout);
     return 0;
 }
 

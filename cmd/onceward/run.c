@@ -149,7 +149,7 @@ static enum ow_status sum_positions(struct run *run, int64_t counts[OW_OUTCOME_C
                                     int64_t *ret_reread, struct ow_err *err)
 {
     struct ow_arena arena;
-    ow_arena_init(&arena, 16 * 1024);
+    ow_arena_init(&arena, (size_t)16 * 1024);
     struct ow_position *positions = NULL;
     const enum ow_status status = ow_store_positions(run->store, &arena, &positions, err);
     memset(counts, 0, OW_OUTCOME_COUNT * sizeof(*counts));

@@ -29,11 +29,11 @@ static void merge(struct ow_kafka_member *member, const rd_kafka_topic_partition
     there->metadata = NULL;
     there->metadata_size = 0;
     if (element->metadata != NULL) {
-        there->metadata =
-            strndup(element->metadata, element->metadata_size); /* the list frees it */
-        if (there->metadata == NULL) {
+        char *copy = strndup(element->metadata, element->metadata_size);
+        if (copy == NULL) {
             OW_IMPOSSIBLE("out of memory");
         }
+        there->metadata = copy; /* the list frees it */
         there->metadata_size = element->metadata_size;
     }
 }

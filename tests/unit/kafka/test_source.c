@@ -322,6 +322,9 @@ static void commit__without_waiting__ends_at_the_newest(void **state)
         assert_int_equal(source->ops->commit(source, &place, 1, false, &err), OW_OK);
     }
     assert_true(member->commit_in_flight);
+    assert_non_null(member->commits_waiting);
+    /* cppcheck-suppress nullPointerRedundantCheck; it does not know that the assertion returns
+     * never */
     assert_int_equal(member->commits_waiting->cnt, 2);
     for (int i = 0; i < 200 && (member->commit_in_flight || member->commits_waiting != NULL); i++) {
         source->ops->poll(source, 20, &event);
