@@ -193,6 +193,27 @@ def check_shipped():
         for error in jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load((ROOT / path).read_text())):
             print(f"FAILED {path}: {error.message}")
             bad += 1
+    return bad + check_sample(yaml)
+
+
+def keys(schema, before=""):
+    """The dotted names of all keys of a configuration."""
+    for name, inner in schema.get("properties", {}).items():
+        yield before + name
+        yield from keys(inner, before + name + ".")
+
+
+def check_sample(yaml):
+    """The sample configuration has every key, so that nobody must look for one; hash_key_file may stand in a comment."""
+    text = (ROOT / "deploy/onceward.yaml").read_text()
+    sample, bad = yaml.safe_load(text), 0
+    for key in keys(json.loads((ROOT / GENERATED["config"]).read_text())):
+        at = sample
+        for part in key.split("."):
+            at = at.get(part) if isinstance(at, dict) else None
+        if at is None and f"# {key.rsplit('.')[-1]}:" not in text:
+            print(f"FAILED deploy/onceward.yaml: {key} is not there")
+            bad += 1
     return bad
 
 
