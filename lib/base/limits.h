@@ -20,6 +20,9 @@
 #define OW_BATCH_BYTES_DEFAULT (INT64_C(8) << 20)
 #define OW_BATCH_MS_DEFAULT    250
 
+/* Records between the poll thread and the store: some batches' worth, whatever their sizes are. */
+#define OW_RING_BYTES_MAX (INT64_C(64) << 20)
+
 /* DESIGN 6: the claim rate stays flat with 50,000 to 500,000 claims a bucket; without filters fewer
  * probes are better. */
 #define OW_BUCKET_CLAIMS 250000

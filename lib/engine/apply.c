@@ -64,18 +64,55 @@ static const struct ow_event **list_events(struct ow_chunk *const *chunks, size_
     return events;
 }
 
-static void note_ends(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count)
+static struct ow_partition *partition_at_end(const struct ow_apply *apply,
+                                             const struct ow_chunk *chunk, size_t index)
+{
+    const struct ow_end_mark *end = &chunk->ends[index];
+    return chunk->generation == apply->generation
+               ? ow_partitions_find(&apply->partitions, end->topic, end->partition)
+               : NULL;
+}
+
+/* A transaction for positions that have changed without a record. */
+static enum ow_status write_positions(struct ow_apply *apply, struct ow_err *err)
+{
+    enum ow_status status = ow_batch_begin(apply, err);
+    if (status == OW_OK) {
+        status = ow_batch_write(apply, err);
+    }
+    if (status == OW_OK) {
+        status = ow_batch_commit(apply, err);
+    }
+    if (status != OW_OK) {
+        ow_batch_roll_back(apply);
+    }
+    return status;
+}
+
+/*
+ * What the ends say, after the records before them. An end beyond the last record means that
+ * markers or aborted records lie between: the position moves behind them, or retention would seem
+ * to have taken something away.
+ */
+static enum ow_status take_ends(struct ow_apply *apply, struct ow_chunk *const *chunks,
+                                size_t count, struct ow_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < chunks[i]->end_count; j++) {
-            const struct ow_end_mark *end = &chunks[i]->ends[j];
-            struct ow_partition *partition =
-                ow_partitions_find(&apply->partitions, end->topic, end->partition);
-            if (partition != NULL && chunks[i]->generation == apply->generation) {
-                partition->at_end = end->offset >= partition->settled.next_offset;
+            struct ow_partition *partition = partition_at_end(apply, chunks[i], j);
+            const int64_t offset = chunks[i]->ends[j].offset;
+            if (partition == NULL || offset < partition->settled.next_offset) {
+                continue;
+            }
+            partition->at_end = true;
+            const struct ow_position *position =
+                partition->touched ? &partition->working : &partition->settled;
+            if (offset > position->next_offset) {
+                ow_position_end(ow_partition_touch(&apply->partitions, partition), offset);
             }
         }
     }
+    return apply->partitions.touched == NULL ? OW_OK : write_positions(apply, err);
 }
 
 enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count,
@@ -103,8 +140,7 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
     }
     totals.batches = apply->totals.batches;
     apply->totals = totals;
-    note_ends(apply, chunks, count);
-    return OW_OK;
+    return take_ends(apply, chunks, count, err);
 }
 
 /* What an assignment does to one partition's position. */
@@ -143,7 +179,6 @@ static void take_assigned(struct ow_apply *apply, const struct ow_assigned *assi
 enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk *chunk,
                                    struct ow_err *err)
 {
-    apply->generation = chunk->generation;
     for (struct ow_partition *partition = apply->partitions.list; partition != NULL;
          partition = partition->next) {
         partition->assigned = false;
@@ -155,6 +190,7 @@ enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk
         }
         if (apply->partitions.touched == NULL) {
             ow_store_rollback(apply->options.store);
+            apply->generation = chunk->generation;
             return OW_OK;
         }
         status = ow_batch_write(apply, err);
@@ -164,8 +200,11 @@ enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk
     }
     if (status != OW_OK) {
         ow_batch_roll_back(apply);
+        return status;
     }
-    return status;
+    /* Only now: offsets are committed for the generation that the positions are of. */
+    apply->generation = chunk->generation;
+    return OW_OK;
 }
 
 enum ow_status ow_apply_forget_seen(struct ow_apply *apply, struct ow_err *err)
@@ -179,17 +218,7 @@ enum ow_status ow_apply_forget_seen(struct ow_apply *apply, struct ow_err *err)
     if (apply->partitions.touched == NULL) {
         return OW_OK;
     }
-    enum ow_status status = ow_batch_begin(apply, err);
-    if (status == OW_OK) {
-        status = ow_batch_write(apply, err);
-    }
-    if (status == OW_OK) {
-        status = ow_batch_commit(apply, err);
-    }
-    if (status != OW_OK) {
-        ow_batch_roll_back(apply);
-    }
-    return status;
+    return write_positions(apply, err);
 }
 
 static enum ow_status time_out(struct ow_apply *apply, int64_t limit_ms, size_t *ret_count,
@@ -207,25 +236,24 @@ static enum ow_status time_out(struct ow_apply *apply, int64_t limit_ms, size_t 
     return ow_batch_commit(apply, err);
 }
 
-enum ow_status ow_apply_deadlines(struct ow_apply *apply, struct ow_err *err)
+enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *ret_more,
+                                  struct ow_err *err)
 {
-    for (;;) {
-        const int64_t now_ms = ow_clock_now_ms(&apply->options.clock);
-        const int64_t stream_ms = ow_partitions_stream_time_ms(&apply->partitions, now_ms);
-        const int64_t limit_ms = stream_ms < now_ms ? stream_ms : now_ms;
-        if (ow_store_parked_count(apply->options.store) == 0 ||
-            ow_store_first_deadline_ms(apply->options.store) > limit_ms) {
-            return OW_OK;
-        }
-        size_t count = 0;
-        const enum ow_status status = time_out(apply, limit_ms, &count, err);
-        if (status != OW_OK) {
-            ow_batch_roll_back(apply);
-            return status;
-        }
-        apply->totals.timed_out += (int64_t)count;
-        if (count < OVERDUE_SLICE) {
-            return OW_OK;
-        }
+    const int64_t now_ms = ow_clock_now_ms(&apply->options.clock);
+    const int64_t stream_ms = ow_partitions_stream_time_ms(&apply->partitions, now_ms, ends_hold);
+    const int64_t limit_ms = stream_ms < now_ms ? stream_ms : now_ms;
+    *ret_more = false;
+    if (ow_store_parked_count(apply->options.store) == 0 ||
+        ow_store_first_deadline_ms(apply->options.store) > limit_ms) {
+        return OW_OK;
     }
+    size_t count = 0;
+    const enum ow_status status = time_out(apply, limit_ms, &count, err);
+    if (status != OW_OK) {
+        ow_batch_roll_back(apply);
+        return status;
+    }
+    apply->totals.timed_out += (int64_t)count;
+    *ret_more = count == OVERDUE_SLICE;
+    return OW_OK;
 }

@@ -64,8 +64,12 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
  */
 enum ow_status ow_apply_forget_seen(struct ow_apply *apply, struct ow_err *err) OW_MUST_USE;
 
-/* Quarantines parked records whose deadline has passed by wall clock and stream time; cheap where
- * none has. */
-enum ow_status ow_apply_deadlines(struct ow_apply *apply, struct ow_err *err) OW_MUST_USE;
+/*
+ * Quarantines parked records whose deadline has passed by wall clock and stream time; cheap where
+ * none has. ends_hold: see ow_partitions_stream_time_ms. One slice a call; *ret_more: there may be
+ * more.
+ */
+enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *ret_more,
+                                  struct ow_err *err) OW_MUST_USE;
 
 #endif

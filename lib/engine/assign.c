@@ -2,28 +2,62 @@
 
 #include "base/log.h"
 
-/* A group has one active member: whoever gets only some of a topic's partitions shares it with
- * another store. */
-static enum ow_status refuse_partial(const struct ow_consume_options *options,
-                                     const struct ow_partition_offset *partitions, size_t count,
-                                     struct ow_err *err)
+static size_t count_assigned(const struct ow_partition_offset *partitions, size_t count,
+                             const char *topic)
 {
+    size_t assigned = 0;
     for (size_t i = 0; i < count; i++) {
-        int32_t exist = 0;
-        OW_TRY(options->source->ops->partition_count(options->source, partitions[i].topic, &exist,
-                                                     err));
-        int32_t assigned = 0;
-        for (size_t j = 0; j < count; j++) {
-            assigned += strcmp(partitions[j].topic, partitions[i].topic) == 0;
+        assigned += strcmp(partitions[i].topic, topic) == 0;
+    }
+    return assigned;
+}
+
+/* Fewer partitions than there are: somebody else is in the group, or the group has not noticed. */
+static enum ow_status refuse_shared(const struct ow_consume_options *options, const char *topic,
+                                    int32_t exist, size_t assigned, struct ow_err *err)
+{
+    int32_t members = 0;
+    OW_TRY(options->source->ops->member_count(options->source, &members, err));
+    if (members <= 1) {
+        ow_log(OW_LOG_INFO, "assignment_old", "topic=%s partitions=%d assigned=%zu", topic,
+               (int)exist, assigned);
+        return OW_OK;
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "topic %s has %d partitions and the group gave us %zu: somebody else is in the "
+                   "group (%d members) with another store, and two stores would split the claims. "
+                   "Stop the other one, or give this one a kafka.group of its own",
+                   topic, (int)exist, assigned, (int)members);
+}
+
+/*
+ * A group has one active member, and that one owns every partition of every topic. An assignment
+ * that falls short while nobody else is there is an old one, which the broker keeps for a static
+ * member: from before partitions were added, or a topic. It is taken as if it were whole (commits
+ * are fenced by member and generation, not by partition).
+ */
+static enum ow_status complete(const struct ow_consume_options *options,
+                               const struct ow_partition_offset *partitions, size_t count,
+                               struct ow_arena *arena, struct ow_assignment_plan *plan,
+                               struct ow_err *err)
+{
+    size_t topic_count = 0;
+    const char *const *topics = ow_machines_topics(options->machines, arena, &topic_count);
+    int32_t *exist = OW_ARENA_ARRAY(arena, topic_count, int32_t);
+    for (size_t i = 0; i < topic_count; i++) {
+        const size_t assigned = count_assigned(partitions, count, topics[i]);
+        OW_TRY(options->source->ops->partition_count(options->source, topics[i], &exist[i], err));
+        if (assigned < (size_t)exist[i]) {
+            OW_TRY(refuse_shared(options, topics[i], exist[i], assigned, err));
         }
-        if (assigned < exist) {
-            return ow_fail(err, OW_UNSAFE,
-                           "topic %s has %d partitions and the group gave us %d: somebody else is "
-                           "in the group with "
-                           "another store, and two stores would split the claims. Stop the other "
-                           "one, or give this one a "
-                           "kafka.group of its own",
-                           partitions[i].topic, (int)exist, (int)assigned);
+        plan->count += (size_t)exist[i];
+    }
+    plan->fetch = OW_ARENA_ARRAY(arena, plan->count, struct ow_partition_offset);
+    size_t filled = 0;
+    for (size_t i = 0; i < topic_count; i++) {
+        for (int32_t partition = 0; partition < exist[i]; partition++) {
+            plan->fetch[filled++] = (struct ow_partition_offset){
+                .topic = topics[i], .partition = partition, .offset = -1};
         }
     }
     return OW_OK;
@@ -140,21 +174,17 @@ enum ow_status ow_assign_plan(const struct ow_consume_options *options,
                               struct ow_arena *arena, struct ow_assignment_plan *ret_plan,
                               struct ow_err *err)
 {
-    OW_TRY(refuse_partial(options, partitions, count, err));
-    struct ow_partition_offset *committed =
-        OW_ARENA_ARRAY(arena, count, struct ow_partition_offset);
-    if (count > 0) {
-        memcpy(committed, partitions, count * sizeof(*committed));
-        OW_TRY(options->source->ops->committed(options->source, committed, count, err));
+    *ret_plan = (struct ow_assignment_plan){0};
+    OW_TRY(complete(options, partitions, count, arena, ret_plan, err));
+    const size_t all = ret_plan->count;
+    if (all > 0) {
+        OW_TRY(options->source->ops->committed(options->source, ret_plan->fetch, all, err));
     }
-    *ret_plan = (struct ow_assignment_plan){
-        .assigned = OW_ARENA_ARRAY(arena, count, struct ow_assigned),
-        .fetch = OW_ARENA_ARRAY(arena, count, struct ow_partition_offset),
-        .end = OW_ARENA_ARRAY(arena, count, int64_t),
-        .count = count,
-    };
-    for (size_t i = 0; i < count; i++) {
-        OW_TRY(plan_partition(options, &committed[i], &ret_plan->assigned[i], &ret_plan->fetch[i],
+    ret_plan->assigned = OW_ARENA_ARRAY(arena, all, struct ow_assigned);
+    ret_plan->end = OW_ARENA_ARRAY(arena, all, int64_t);
+    for (size_t i = 0; i < all; i++) {
+        const struct ow_partition_offset committed = ret_plan->fetch[i];
+        OW_TRY(plan_partition(options, &committed, &ret_plan->assigned[i], &ret_plan->fetch[i],
                               &ret_plan->end[i], err));
     }
     return OW_OK;

@@ -11,6 +11,7 @@ enum {
     COMMIT_MS = 1000,
     COMMIT_RECORDS = 10000,
     PROGRESS_MS = 250,
+    CONFIRM_MS = 5000,     /* between two questions for the ends, while a deadline is due */
     PLAN_RETRY_MS = 60000, /* how long the broker may fail to answer at an assignment */
     STOP_DRAIN_MS = 10000
 };
@@ -34,9 +35,10 @@ struct consumer {
     size_t tracked_count;
     size_t tracked_last; /* records come in runs of one partition */
     bool assigned;
+    uint32_t generation;    /* of the assignment that was submitted last */
     struct ow_chunk *chunk; /* being filled; NULL while the ring is full */
     bool paused;
-    int64_t start_ns, commit_ns, progress_ns;
+    int64_t start_ns, commit_ns, progress_ns, confirm_ns;
     int64_t commit_records; /* handled at the last commit */
 };
 
@@ -65,7 +67,10 @@ static struct tracked *find_tracked(struct consumer *consumer, const struct ow_r
     return NULL;
 }
 
-/* What is durable and not committed yet. */
+/*
+ * What is durable and not committed yet. Nothing before the assignment is applied: until then the
+ * table holds the position from before it, and that would undo what an operator did to the group.
+ */
 static size_t list_commits(struct consumer *consumer, struct ow_partition_offset *list, bool all)
 {
     size_t count = 0;
@@ -74,7 +79,8 @@ static size_t list_commits(struct consumer *consumer, struct ow_partition_offset
         struct ow_durable durable;
         if (!ow_durables_get(ow_worker_durables(consumer->worker), tracked->topic,
                              tracked->partition, &durable) ||
-            !durable.stored || (!all && durable.next_offset == tracked->committed)) {
+            !durable.stored || durable.generation != consumer->generation ||
+            (!all && durable.next_offset == tracked->committed)) {
             continue;
         }
         struct ow_partition_offset *commit = &list[count++];
@@ -226,10 +232,10 @@ static enum ow_status take_assignment(struct consumer *consumer,
     const enum ow_status status = make_plan(consumer, event, &arena, &plan, err);
     if (status != OW_OK) {
         ow_arena_done(&arena);
-        return status;
+        return must_stop(consumer) ? OW_OK : status;
     }
     track(consumer, &plan, &arena);
-    (void)ow_worker_next_generation(consumer->worker);
+    consumer->generation = ow_worker_next_generation(consumer->worker);
     OW_TRY(wait_chunk(consumer, err));
     if (consumer->chunk == NULL) {
         return OW_OK; /* we are to stop */
@@ -306,6 +312,7 @@ static enum ow_status make_room(struct consumer *consumer, struct ow_err *err)
     const int64_t until_ns = elapsed_ns(consumer) + patience_ms * 1000000;
     while (take_chunk(consumer) == NULL && elapsed_ns(consumer) < until_ns &&
            !must_stop(consumer)) {
+        OW_TRY(ow_worker_status(consumer->worker, err));
         (void)ow_worker_wait_room(consumer->worker, ROOM_MS);
     }
     if (consumer->chunk == NULL && !consumer->paused && consumer->assigned) {
@@ -358,7 +365,7 @@ static bool reached_end(const struct consumer *consumer)
             return false;
         }
     }
-    return consumer->assigned;
+    return consumer->assigned && consumer->tracked_count > 0;
 }
 
 static void show_progress(struct consumer *consumer)
@@ -386,6 +393,35 @@ static void show_progress(struct consumer *consumer)
             durable.next_offset > tracked->start ? durable.next_offset - tracked->start : 0;
     }
     consumer->options->progress(&progress, consumer->options->progress_context);
+}
+
+/*
+ * A parked record's deadline counts once its partitions are read to their ends. What an end was
+ * told to be says nothing later on (the broker may have been away since), so the broker is asked
+ * when a deadline is due.
+ */
+static void confirm_ends_if_due(struct consumer *consumer)
+{
+    const int64_t now_ns = elapsed_ns(consumer);
+    if (!consumer->assigned || consumer->paused ||
+        now_ns - consumer->confirm_ns < (int64_t)CONFIRM_MS * 1000000 ||
+        !ow_worker_is_deadline_due(consumer->worker)) {
+        return;
+    }
+    consumer->confirm_ns = now_ns;
+    submit_chunk(consumer);
+    for (size_t i = 0; i < consumer->tracked_count; i++) {
+        const struct tracked *tracked = &consumer->tracked[i];
+        int64_t low = 0;
+        int64_t high = 0;
+        struct ow_err err;
+        if (consumer->source->ops->bounds(consumer->source, tracked->topic, tracked->partition,
+                                          &low, &high, &err) != OW_OK ||
+            tracked->seen < high) {
+            return;
+        }
+    }
+    ow_worker_confirm_ends(consumer->worker);
 }
 
 /* --until-end must not wait for ever for a group that nobody answers for. */
@@ -434,6 +470,7 @@ static enum ow_status run(struct consumer *consumer, struct ow_err *err)
             OW_TRY(poll_some(consumer, err));
         }
         commit_if_due(consumer);
+        confirm_ends_if_due(consumer);
         show_progress(consumer);
         if (consumer->options->until_end && reached_end(consumer)) {
             submit_chunk(consumer);
@@ -451,6 +488,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
         .options = options, .source = options->source, .worker = options->worker};
     ow_arena_init(&consumer.arena, (size_t)16 * 1024);
     consumer.start_ns = elapsed_ns(&consumer);
+    consumer.confirm_ns = consumer.start_ns - (int64_t)CONFIRM_MS * 1000000;
     enum ow_status status = run(&consumer, err);
     drop_chunk(&consumer);
     if (status == OW_OK) {

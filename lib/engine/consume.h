@@ -46,7 +46,7 @@ struct ow_consume_options {
 };
 
 /* Runs until stop, until the end, or until something fails. The durable offsets are committed when
- * it returns. */
+ * it returns OK. */
 enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_err *err) OW_MUST_USE;
 
 #endif

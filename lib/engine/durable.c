@@ -27,9 +27,11 @@ static struct ow_durable_entry *entry_of(struct ow_durables *durables,
     return partition->durable_entry;
 }
 
-void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *partitions)
+void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *partitions,
+                          uint32_t generation)
 {
     (void)pthread_mutex_lock(&durables->lock);
+    durables->generation = generation;
     for (struct ow_partition *partition = partitions->list; partition != NULL;
          partition = partition->next) {
         struct ow_durable_entry *entry = entry_of(durables, partition);
@@ -74,6 +76,7 @@ bool ow_durables_get(struct ow_durables *durables, const char *topic, int32_t pa
     const struct ow_durable_entry *entry = find(durables, topic, partition);
     if (entry != NULL) {
         *ret_durable = entry->durable;
+        ret_durable->generation = durables->generation;
     }
     (void)pthread_mutex_unlock(&durables->lock);
     return entry != NULL;

@@ -14,6 +14,7 @@
 
 /* What is durable of a partition. The poll thread commits these offsets. */
 struct ow_durable {
+    uint32_t generation; /* of the last assignment that was applied; the same for all */
     const char *topic;
     int32_t partition;
     bool assigned;
@@ -31,6 +32,7 @@ struct ow_durable_entry {
 struct ow_durables {
     pthread_mutex_t lock;
     struct ow_arena arena;
+    uint32_t generation;
     struct ow_durable_entry *list;
 };
 
@@ -38,7 +40,8 @@ void ow_durables_init(struct ow_durables *durables);
 void ow_durables_done(struct ow_durables *durables);
 
 /* Copies the settled positions out, and what has been committed in. By the apply thread. */
-void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *partitions);
+void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *partitions,
+                          uint32_t generation);
 
 /* Calls visit for every partition that is known, under the lock: keep it short. */
 void ow_durables_visit(struct ow_durables *durables,

@@ -135,13 +135,15 @@ void ow_partitions_forget(struct ow_partitions *partitions)
     partitions->touched = NULL;
 }
 
-int64_t ow_partitions_stream_time_ms(const struct ow_partitions *partitions, int64_t now_ms)
+int64_t ow_partitions_stream_time_ms(const struct ow_partitions *partitions, int64_t now_ms,
+                                     bool ends_hold)
 {
     int64_t stream_ms = INT64_MAX;
     for (const struct ow_partition *partition = partitions->list; partition != NULL;
          partition = partition->next) {
         if (partition->assigned) {
-            const int64_t time_ms = partition->at_end ? now_ms : partition->last_timestamp_ms;
+            const int64_t time_ms =
+                partition->at_end && ends_hold ? now_ms : partition->last_timestamp_ms;
             stream_ms = time_ms < stream_ms ? time_ms : stream_ms;
         }
     }

@@ -59,7 +59,9 @@ void ow_partitions_forget(struct ow_partitions *partitions);
  * DESIGN 1: the smallest, over assigned partitions, of the last handled record's timestamp; a
  * partition read to its end counts as now. INT64_MIN where some partition has shown nothing yet, or
  * none is assigned.
+ * ends_hold: an end that was told is the end still; otherwise it may lie far behind by now.
  */
-int64_t ow_partitions_stream_time_ms(const struct ow_partitions *partitions, int64_t now_ms);
+int64_t ow_partitions_stream_time_ms(const struct ow_partitions *partitions, int64_t now_ms,
+                                     bool ends_hold);
 
 #endif

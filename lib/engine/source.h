@@ -64,6 +64,9 @@ struct ow_source_ops {
      * answers. */
     enum ow_status (*partition_count)(struct ow_source *source, const char *topic,
                                       int32_t *ret_count, struct ow_err *err);
+    /* How many members the group has, this one included; 0: cannot be known. */
+    enum ow_status (*member_count)(struct ow_source *source, int32_t *ret_count,
+                                   struct ow_err *err);
     /* Starts fetching at the offsets given; answers ASSIGNED. */
     enum ow_status (*assign)(struct ow_source *source, const struct ow_partition_offset *list,
                              size_t count, struct ow_err *err);

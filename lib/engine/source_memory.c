@@ -23,19 +23,21 @@ struct ow_memory_broker {
     struct ow_arena arena;
     struct log *logs, **logs_end;
     size_t log_count;
+    int32_t member_count;
 };
 
 struct fetcher {
     struct log *log;
     const struct log_record *last; /* given out; NULL: none since the assignment */
     int64_t position;
-    bool end_told; /* since the last record */
+    int64_t end_told; /* the end offset that was told last; -1: none */
 };
 
 struct memory_source {
     struct ow_source source;
     struct ow_memory_broker *broker;
-    struct ow_partition_offset *all; /* the whole assignment */
+    struct ow_partition_offset *all; /* every partition there is; an assignment is its beginning */
+    size_t assigned_count;
     struct fetcher *fetchers;
     size_t fetcher_count; /* 0: nothing is assigned */
     size_t turn;
@@ -50,6 +52,7 @@ struct ow_memory_broker *ow_memory_broker_open(void)
     OW_INVARIANT(broker != NULL);
     ow_arena_init(&broker->arena, (size_t)64 * 1024);
     broker->logs_end = &broker->logs;
+    broker->member_count = 1;
     return broker;
 }
 
@@ -107,6 +110,18 @@ void ow_memory_broker_append(struct ow_memory_broker *broker, const struct ow_re
     log->end = &entry->next;
 }
 
+void ow_memory_broker_skip(struct ow_memory_broker *broker, const char *topic, int32_t partition,
+                           int64_t to_offset)
+{
+    struct log *log = find_log(broker, ow_slice_of(topic), partition);
+    log->end_offset = to_offset > log->end_offset ? to_offset : log->end_offset;
+}
+
+void ow_memory_broker_members(struct ow_memory_broker *broker, int32_t count)
+{
+    broker->member_count = count;
+}
+
 void ow_memory_broker_reset(struct ow_memory_broker *broker, const char *topic, int32_t partition,
                             int64_t offset)
 {
@@ -126,7 +141,7 @@ static struct memory_source *memory_of(struct ow_source *source)
     return (struct memory_source *)(void *)source;
 }
 
-/* The next record of a fetcher, or its end once; false where it has nothing to tell. */
+/* The next record of a fetcher, or each end once; false where it has nothing to tell. */
 static bool fetch(struct fetcher *fetcher, struct ow_source_event *ret_event)
 {
     const struct log_record *entry =
@@ -137,14 +152,13 @@ static bool fetch(struct fetcher *fetcher, struct ow_source_event *ret_event)
     if (entry != NULL) {
         fetcher->last = entry;
         fetcher->position = entry->record.offset + 1;
-        fetcher->end_told = false;
         *ret_event = (struct ow_source_event){.kind = OW_SOURCE_RECORD, .record = entry->record};
         return true;
     }
-    if (fetcher->end_told) {
+    if (fetcher->end_told == fetcher->log->end_offset) {
         return false;
     }
-    fetcher->end_told = true;
+    fetcher->end_told = fetcher->log->end_offset;
     *ret_event = (struct ow_source_event){
         .kind = OW_SOURCE_END,
         .record = {.topic = ow_slice_of(fetcher->log->topic),
@@ -163,14 +177,14 @@ static void memory_poll(struct ow_source *source, int timeout_ms, struct ow_sour
         memory->asked = true;
         *ret_event = (struct ow_source_event){.kind = OW_SOURCE_ASSIGNED,
                                               .partitions = memory->all,
-                                              .partition_count = memory->broker->log_count};
+                                              .partition_count = memory->assigned_count};
         return;
     }
     if (memory->revoke_next) {
         memory->revoke_next = false;
         *ret_event = (struct ow_source_event){.kind = OW_SOURCE_REVOKED,
                                               .partitions = memory->all,
-                                              .partition_count = memory->broker->log_count};
+                                              .partition_count = memory->assigned_count};
         return;
     }
     for (size_t i = 0; i < memory->fetcher_count && !memory->paused; i++) {
@@ -231,6 +245,14 @@ static enum ow_status memory_partition_count(struct ow_source *source, const cha
     return OW_OK;
 }
 
+static enum ow_status memory_member_count(struct ow_source *source, int32_t *ret_count,
+                                          struct ow_err *err)
+{
+    (void)err;
+    *ret_count = memory_of(source)->broker->member_count;
+    return OW_OK;
+}
+
 static enum ow_status memory_assign(struct ow_source *source,
                                     const struct ow_partition_offset *list, size_t count,
                                     struct ow_err *err)
@@ -242,7 +264,8 @@ static enum ow_status memory_assign(struct ow_source *source,
     for (size_t i = 0; i < count; i++) {
         memory->fetchers[i] = (struct fetcher){
             .log = find_log(memory->broker, ow_slice_of(list[i].topic), list[i].partition),
-            .position = list[i].offset};
+            .position = list[i].offset,
+            .end_told = -1};
     }
     memory->turn = count - 1; /* the first partition comes first */
     return OW_OK;
@@ -305,6 +328,7 @@ struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker)
         .bounds = memory_bounds,
         .offset_for_time = memory_offset_for_time,
         .partition_count = memory_partition_count,
+        .member_count = memory_member_count,
         .assign = memory_assign,
         .unassign = memory_unassign,
         .commit = memory_commit,
@@ -324,10 +348,17 @@ struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker)
         memory->all[count++] = (struct ow_partition_offset){
             .topic = log->topic, .partition = log->partition, .offset = -1};
     }
+    memory->assigned_count = count;
     return (struct ow_source *)(void *)memory; /* its first member */
 }
 
 void ow_memory_source_rebalance(struct ow_source *source)
 {
     memory_of(source)->revoke_next = true;
+}
+
+void ow_memory_source_assign_only(struct ow_source *source, size_t count)
+{
+    OW_REQUIRE(count <= memory_of(source)->broker->log_count);
+    memory_of(source)->assigned_count = count;
 }

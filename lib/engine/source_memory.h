@@ -21,6 +21,11 @@ void ow_memory_broker_topic(struct ow_memory_broker *broker, const char *topic,
 /* Appends a copy of record at the end of its partition, or at record->offset where that is larger
  * (a gap). */
 void ow_memory_broker_append(struct ow_memory_broker *broker, const struct ow_record *record);
+/* The partition ends at to_offset from now on: transaction markers, which nobody is given. */
+void ow_memory_broker_skip(struct ow_memory_broker *broker, const char *topic, int32_t partition,
+                           int64_t to_offset);
+/* How many members the group says it has; 1 unless told otherwise. */
+void ow_memory_broker_members(struct ow_memory_broker *broker, int32_t count);
 /* The group's committed offset, as an operator's tool would set it (without metadata). */
 void ow_memory_broker_reset(struct ow_memory_broker *broker, const char *topic, int32_t partition,
                             int64_t offset);
@@ -32,5 +37,7 @@ int64_t ow_memory_broker_committed(const struct ow_memory_broker *broker, const 
 struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker);
 /* The next poll revokes, the one after assigns again. */
 void ow_memory_source_rebalance(struct ow_source *source);
+/* Assignments from now on name only the first so many partitions, in the order of the topics. */
+void ow_memory_source_assign_only(struct ow_source *source, size_t count);
 
 #endif

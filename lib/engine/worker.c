@@ -11,7 +11,8 @@ enum {
     DECODE_THREADS_MAX = 16,
     IDLE_MS = 200,
     RETRY_MS_MIN = 100,
-    RETRY_MS_MAX = 5000
+    RETRY_MS_MAX = 5000,
+    ENDS_HOLD_MS = 15000 /* three times what consume.c takes between two confirmations */
 };
 
 /* Where a chunk of the ring is. Only the state is shared; the chunk itself belongs to whoever the
@@ -42,6 +43,9 @@ struct ow_worker {
     struct ow_err err;
     struct ow_totals totals;
     int64_t retrying_since_ns;
+    int64_t first_deadline_ms; /* of what is parked */
+    int64_t ends_confirmed_ms; /* wall clock, for a machine that slept must ask again */
+    int64_t ring_bytes;        /* of the records that are on their way */
 
     _Atomic uint32_t generation;
     size_t rows_limit; /* the apply thread's: batch_rows, less while batches are slow */
@@ -154,11 +158,23 @@ static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_
     return !worker->stopping;
 }
 
-/* What is due without a record. */
-static enum ow_status apply_nothing(struct ow_worker *worker, struct ow_err *err)
+/*
+ * What is due without a record. Where the store is full it is left for later: the records have
+ * nothing to wait for.
+ */
+static enum ow_status apply_nothing(struct ow_worker *worker, bool ends_hold, bool *ret_more,
+                                    struct ow_err *err)
 {
-    OW_TRY(ow_apply_forget_seen(&worker->apply, err));
-    return ow_apply_deadlines(&worker->apply, err);
+    *ret_more = false;
+    enum ow_status status = ow_apply_forget_seen(&worker->apply, err);
+    if (status == OW_OK) {
+        status = ow_apply_deadlines(&worker->apply, ends_hold, ret_more, err);
+    }
+    if (status != OW_OK && ow_status_action(status) == OW_ACTION_RETRY) {
+        ow_log(OW_LOG_ERROR, "store_retry", "error=\"%s\"", err->text);
+        return OW_OK;
+    }
+    return status;
 }
 
 /* Applies until it works, or until it must stop. */
@@ -167,8 +183,7 @@ static enum ow_status apply_with_retries(struct ow_worker *worker, struct ow_chu
 {
     int retry_ms = RETRY_MS_MIN;
     for (;;) {
-        const enum ow_status status =
-            count > 0 ? apply_chunks(worker, chunks, count, err) : apply_nothing(worker, err);
+        const enum ow_status status = apply_chunks(worker, chunks, count, err);
         if (status == OW_OK || ow_status_action(status) != OW_ACTION_RETRY ||
             worker->options.decode_threads == 0) {
             return status;
@@ -215,16 +230,28 @@ static void finish_batch(struct ow_worker *worker, size_t count, enum ow_status 
                          const struct ow_err *err)
 {
     for (size_t i = 0; i < count; i++) {
-        worker->states[(worker->applied + i) % RING_COUNT] = SLOT_FREE;
+        const size_t slot = (worker->applied + i) % RING_COUNT;
+        worker->ring_bytes -= (int64_t)worker->ring[slot].bytes;
+        worker->states[slot] = SLOT_FREE;
     }
     worker->applied += count;
     worker->totals = worker->apply.totals;
+    worker->first_deadline_ms = ow_store_first_deadline_ms(worker->apply.options.store);
     worker->retrying_since_ns = 0;
     if (status != OW_OK && worker->status == OW_OK) {
         worker->status = status;
         worker->err = *err;
     }
     (void)pthread_cond_broadcast(&worker->changed);
+}
+
+/* With the lock: whether all that was handed over is in work, and the ends were confirmed lately.
+ */
+static bool do_ends_hold(const struct ow_worker *worker, size_t in_work)
+{
+    const int64_t age_ms =
+        ow_clock_now_ms(&worker->apply.options.clock) - worker->ends_confirmed_ms;
+    return worker->applied + in_work == worker->submitted && age_ms >= 0 && age_ms <= ENDS_HOLD_MS;
 }
 
 static void *run_apply_thread(void *context)
@@ -237,6 +264,7 @@ static void *run_apply_thread(void *context)
         const size_t count = take_batch(worker, chunks);
         const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
         const bool look_at_deadlines = now_ns - deadlines_ns >= 1000000000;
+        const bool ends_hold = do_ends_hold(worker, count);
         if (count == 0 && !look_at_deadlines) {
             wait_change(worker, IDLE_MS);
             continue;
@@ -248,10 +276,12 @@ static void *run_apply_thread(void *context)
             status = apply_with_retries(worker, chunks, count, &err);
         }
         if (status == OW_OK && look_at_deadlines) {
-            status = apply_with_retries(worker, NULL, 0, &err);
-            deadlines_ns = now_ns;
+            bool more = false;
+            status = apply_nothing(worker, ends_hold, &more, &err);
+            deadlines_ns = more ? 0 : now_ns;
         }
-        ow_durables_exchange(&worker->durables, &worker->apply.partitions);
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
         lock(worker);
         finish_batch(worker, count, status, &err);
     }
@@ -303,11 +333,15 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     }
     worker->options = *options;
     worker->rows_limit = options->batch_rows;
+    worker->first_deadline_ms = INT64_MAX;
+    worker->ends_confirmed_ms = INT64_MIN / 2; /* never */
     init_ring(worker);
     ow_durables_init(&worker->durables);
     enum ow_status status = ow_apply_open(&worker->apply, &options->apply, err);
     if (status == OW_OK) {
-        ow_durables_exchange(&worker->durables, &worker->apply.partitions);
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
+        worker->first_deadline_ms = ow_store_first_deadline_ms(options->apply.store);
         status = start_threads(worker, err);
     }
     if (status != OW_OK) {
@@ -318,12 +352,19 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     return OW_OK;
 }
 
+/* With the lock. Large records fill the ring by their bytes, however few they are. */
+static bool has_room(const struct ow_worker *worker)
+{
+    return worker->states[worker->submitted % RING_COUNT] == SLOT_FREE &&
+           worker->ring_bytes < OW_RING_BYTES_MAX;
+}
+
 struct ow_chunk *ow_worker_chunk(struct ow_worker *worker)
 {
     struct ow_chunk *chunk = NULL;
     lock(worker);
     const size_t slot = worker->submitted % RING_COUNT;
-    if (worker->states[slot] == SLOT_FREE) {
+    if (has_room(worker)) {
         worker->states[slot] = SLOT_FILLING;
         chunk = &worker->ring[slot];
     }
@@ -356,7 +397,8 @@ static void apply_inline(struct ow_worker *worker)
     while (worker->status == OW_OK && (count = take_batch(worker, chunks)) > 0) {
         struct ow_err err = {.text = ""};
         const enum ow_status status = apply_with_retries(worker, chunks, count, &err);
-        ow_durables_exchange(&worker->durables, &worker->apply.partitions);
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
         finish_batch(worker, count, status, &err);
     }
 }
@@ -367,6 +409,7 @@ void ow_worker_submit(struct ow_worker *worker, struct ow_chunk *chunk)
     const size_t slot = worker->submitted % RING_COUNT;
     OW_REQUIRE(chunk == &worker->ring[slot]);
     worker->states[slot] = SLOT_SUBMITTED;
+    worker->ring_bytes += (int64_t)chunk->bytes;
     worker->submitted++;
     if (worker->options.decode_threads == 0) {
         apply_inline(worker);
@@ -378,11 +421,10 @@ void ow_worker_submit(struct ow_worker *worker, struct ow_chunk *chunk)
 bool ow_worker_wait_room(struct ow_worker *worker, int timeout_ms)
 {
     lock(worker);
-    const size_t slot = worker->submitted % RING_COUNT;
-    if (worker->states[slot] != SLOT_FREE && worker->status == OW_OK) {
+    if (!has_room(worker) && worker->status == OW_OK) {
         wait_change(worker, timeout_ms);
     }
-    const bool is_free = worker->states[slot] == SLOT_FREE;
+    const bool is_free = has_room(worker);
     unlock(worker);
     return is_free;
 }
@@ -450,12 +492,31 @@ struct ow_durables *ow_worker_durables(struct ow_worker *worker)
     return &worker->durables;
 }
 
+bool ow_worker_is_deadline_due(struct ow_worker *worker)
+{
+    lock(worker);
+    const bool due = worker->first_deadline_ms <= ow_clock_now_ms(&worker->apply.options.clock);
+    unlock(worker);
+    return due;
+}
+
+void ow_worker_confirm_ends(struct ow_worker *worker)
+{
+    lock(worker);
+    worker->ends_confirmed_ms = ow_clock_now_ms(&worker->apply.options.clock);
+    unlock(worker);
+}
+
 void ow_worker_tick(struct ow_worker *worker)
 {
     OW_REQUIRE(worker->options.decode_threads == 0);
     struct ow_err err = {.text = ""};
-    const enum ow_status status = apply_with_retries(worker, NULL, 0, &err);
-    ow_durables_exchange(&worker->durables, &worker->apply.partitions);
+    enum ow_status status = OW_OK;
+    bool more = true;
+    while (status == OW_OK && more) {
+        status = apply_nothing(worker, do_ends_hold(worker, 0), &more, &err);
+    }
+    ow_durables_exchange(&worker->durables, &worker->apply.partitions, worker->apply.generation);
     finish_batch(worker, 0, status, &err);
 }
 
@@ -476,7 +537,8 @@ void ow_worker_stop(struct ow_worker *worker)
     }
     if (worker->status == OW_OK) {
         struct ow_err err = {.text = ""};
-        ow_durables_exchange(&worker->durables, &worker->apply.partitions);
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
         if (ow_apply_forget_seen(&worker->apply, &err) != OW_OK) {
             ow_log(OW_LOG_WARN, "forget_failed", "error=\"%s\"",
                    err.text); /* at worst a rewind is asked for twice */

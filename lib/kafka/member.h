@@ -29,6 +29,7 @@ struct ow_kafka_member {
     struct ow_arena arena; /* process lifetime: names */
     struct ow_slice *topics;
     size_t topic_count;
+    const char *group;
 
     rd_kafka_message_t *held; /* the record that was given out last */
     struct ow_header *headers;

@@ -137,3 +137,31 @@ enum ow_status ow_kafka_offsets_partition_count(struct ow_source *source, const 
     *ret_count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : 0;
     return OW_OK;
 }
+
+static void group_list_done(const struct rd_kafka_group_list **list)
+{
+    if (*list != NULL) {
+        rd_kafka_group_list_destroy(*list);
+    }
+}
+
+/* The mock cluster cannot describe groups; a group that is not found has no other member. */
+enum ow_status ow_kafka_offsets_member_count(struct ow_source *source, int32_t *ret_count,
+                                             struct ow_err *err)
+{
+    struct ow_kafka_member *member = member_of(source);
+    OW_CLEANUP(group_list_done) const struct rd_kafka_group_list *list = NULL;
+    const rd_kafka_resp_err_t code =
+        rd_kafka_list_groups(member->rk, member->group, &list, OW_KAFKA_REQUEST_MS);
+    *ret_count = 0;
+    if (code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+        return OW_OK;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return ow_kafka_member_fail(err, code, "cannot ask who is in the group");
+    }
+    for (int i = 0; i < list->group_cnt; i++) {
+        *ret_count += list->groups[i].member_cnt;
+    }
+    return OW_OK;
+}

@@ -21,4 +21,7 @@ enum ow_status ow_kafka_offsets_for_time(struct ow_source *source, const char *t
 enum ow_status ow_kafka_offsets_partition_count(struct ow_source *source, const char *topic,
                                                 int32_t *ret_count, struct ow_err *err);
 
+enum ow_status ow_kafka_offsets_member_count(struct ow_source *source, int32_t *ret_count,
+                                             struct ow_err *err);
+
 #endif

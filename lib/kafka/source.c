@@ -144,6 +144,7 @@ static struct ow_kafka_member *create(const struct ow_kafka_options *options)
     ow_kafka_talk_init(&member->talk, ow_clock_system());
     member->topics = OW_ARENA_ARRAY(&member->arena, options->topic_count, struct ow_slice);
     member->topic_count = options->topic_count;
+    member->group = ow_arena_text(&member->arena, ow_slice_of(options->group));
     for (size_t i = 0; i < options->topic_count; i++) {
         member->topics[i] = ow_arena_copy(&member->arena, ow_slice_of(options->topics[i]));
     }
@@ -485,6 +486,7 @@ static const struct ow_source_ops ops = {
     .bounds = ow_kafka_offsets_bounds,
     .offset_for_time = ow_kafka_offsets_for_time,
     .partition_count = ow_kafka_offsets_partition_count,
+    .member_count = ow_kafka_offsets_member_count,
     .assign = source_assign,
     .unassign = source_unassign,
     .commit = ow_kafka_commits_add,

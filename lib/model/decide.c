@@ -27,7 +27,8 @@ static bool wake_one(struct ow_world *world, struct ow_parked *parked,
         (void)ow_judge_quarantine(world, &subject, OW_REASON_POISON, judging->poison_detail,
                                   &decision);
     } else if (parked->event->verdict != OW_OUTCOME_APPLIED ||
-               parked->event->machine != parked->entity->machine) {
+               parked->event->machine != parked->entity->machine ||
+               !ow_slice_equal(parked->event->entity_id, parked->entity->id)) {
         return false; /* a newer machine file reads it otherwise: it waits for its deadline, where
                          people see it */
     } else if (ow_judge(world, &subject, &decision) == OW_OUTCOME_PARKED) {

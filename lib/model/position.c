@@ -108,6 +108,20 @@ void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int6
     position->dirty = true;
 }
 
+void ow_position_end(struct ow_position *position, int64_t offset)
+{
+    OW_REQUIRE(offset > position->next_offset);
+    if (offset > position->high_offset) {
+        if (position->last_run != NULL) {
+            position->last_run->last_offset = offset - 1;
+            mark_dirty(position, position->last_run);
+        }
+        position->high_offset = offset;
+    }
+    position->next_offset = offset;
+    position->dirty = true;
+}
+
 void ow_metadata_format(char text[OW_METADATA_BYTES], const char *store_id, int64_t epoch,
                         int64_t offset)
 {

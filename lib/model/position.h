@@ -27,6 +27,10 @@ void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int6
 void ow_position_handled(struct ow_position *position, struct ow_arena *arena, int64_t offset,
                          enum ow_outcome outcome);
 
+/* The partition ends at offset, beyond the last record: the gap (markers) joins the run before it.
+ */
+void ow_position_end(struct ow_position *position, int64_t offset);
+
 /* Commit metadata: "onceward/1 s=<store id> e=<epoch> o=<offset>". */
 enum { OW_METADATA_BYTES = 128, OW_STORE_ID_BYTES = 33 };
 void ow_metadata_format(char text[OW_METADATA_BYTES], const char *store_id, int64_t epoch,

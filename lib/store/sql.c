@@ -150,6 +150,11 @@ enum ow_status ow_sql_commit(struct ow_sql *sql, struct ow_err *err)
     if (status == OW_STORE_FULL) {
         return status;
     }
+    if ((code & 0xff) == SQLITE_CONSTRAINT) {
+        /* A deferred constraint of somebody's own: known not to have been committed. */
+        ow_sql_rollback(sql);
+        return OW_RECORD_REFUSED;
+    }
     /* Seen on 3.40.1: a COMMIT that failed with EIO was there after the next start. So never say
      * that it was not. */
     sql->unknown = true;

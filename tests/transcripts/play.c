@@ -157,6 +157,7 @@ static bool step_clock(struct ow_play *play, const json_t *json, const json_t *s
         return ow_play_fail(play, "clock: a duration such as 73h");
     }
     play->clock.now_ms += more_ms;
+    play->clock.elapsed_ns += more_ms * 1000000;
     return true;
 }
 
@@ -181,6 +182,26 @@ static bool step_reset(struct ow_play *play, const json_t *json, const json_t *s
                            (int32_t)json_integer_value(json_object_get(json, "partition")),
                            json_integer_value(json_object_get(json, "offset")));
     return true;
+}
+
+/* Nothing that is given to anybody, up to an offset. */
+static bool step_markers(struct ow_play *play, const json_t *json, const json_t *step)
+{
+    static const char *const known[] = {"topic", "partition", "to", NULL};
+    (void)step;
+    if (!ow_play_known(play, json, known)) {
+        return false;
+    }
+    const char *topic = text_of(json, "topic", play->first_topic);
+    const json_int_t partition = json_integer_value(json_object_get(json, "partition"));
+    for (struct ow_log_end *log = play->logs; log != NULL; log = log->next) {
+        if (strcmp(log->topic, topic) == 0 && log->partition == partition) {
+            log->end_offset = json_integer_value(json_object_get(json, "to"));
+            ow_memory_broker_skip(play->broker, topic, log->partition, log->end_offset);
+            return true;
+        }
+    }
+    return ow_play_fail(play, "there is no topic %s with a partition %d", topic, (int)partition);
 }
 
 static bool copy_store(struct ow_play *play, const char *name)
@@ -276,18 +297,20 @@ static bool play_step(struct ow_play *play, const json_t *step)
         {"clock",     step_clock    },
         {"tick",      step_tick     },
         {"reset",     step_reset    },
+        {"markers",   step_markers  },
         {"restart",   step_restart  },
         {"sql",       step_sql      },
         {"rows",      step_rows     },
         {"remember",  step_remember },
         {"unchanged", step_unchanged}
     };
-    static const char *const known[] = {"about",    "send",      "run", "clock", "tick",
-                                        "reset",    "restart",   "sql", "rows",  "are",
-                                        "remember", "unchanged", NULL};
+    static const char *const known[] = {"about", "send",     "run",       "clock", "tick",
+                                        "reset", "markers",  "restart",   "sql",   "rows",
+                                        "are",   "remember", "unchanged", NULL};
     if (!json_is_object(step) || !ow_play_known(play, step, known)) {
-        return ow_play_fail(play, "a step is one of send, run, clock, tick, reset, restart, sql, "
-                                  "rows, remember, unchanged");
+        return ow_play_fail(
+            play, "a step is one of send, run, clock, tick, reset, markers, restart, sql, "
+                  "rows, remember, unchanged");
     }
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         const json_t *json = json_object_get(step, verbs[i].name);

@@ -4,6 +4,8 @@
 #include "engine_fixture.h"
 #include "groups.h"
 
+#include <sqlite3.h>
+
 /* A group's member: the memory source with eyes on it (its table of operations is its first
  * member). */
 struct member {
@@ -18,6 +20,9 @@ struct member {
     int64_t rebalance_every; /* 0: never */
     int64_t stop_after;      /* 0: never */
     int pauses, resumes;
+    struct ow_clock clock; /* the worker's */
+    pthread_t poll_thread;
+    sqlite3 *other; /* holds the store's write lock; NULL: nobody does */
 };
 
 static struct member member;
@@ -59,7 +64,7 @@ static void join(size_t batch_rows, size_t decode_threads)
                                         .batch_bytes = (size_t)OW_BATCH_BYTES_DEFAULT,
                                         .batch_ms = OW_BATCH_MS_DEFAULT,
                                         .decode_threads = decode_threads};
-    options.apply.clock = ow_clock_system();
+    options.apply.clock = member.clock;
     if (ow_worker_start(&options, &member.worker, &err) != OW_OK) {
         fail_msg("%s", err.text);
     }
@@ -112,6 +117,7 @@ static int start(void **state)
 {
     (void)ow_engine_start(state);
     member = (struct member){.fixture = *state, .broker = ow_memory_broker_open()};
+    member.clock = ow_clock_system();
     ow_memory_broker_topic(member.broker, "order-events", 1);
     ow_memory_broker_topic(member.broker, "payment-events", 2);
     return 0;
@@ -267,29 +273,62 @@ static void consume__progress__is_told(void **state)
     assert_int_equal(progress_calls, 1); /* then time stands still */
 }
 
-/* Somebody else is in the group: one partition of two. */
-static enum ow_status two_partitions(struct ow_source *source, const char *topic,
-                                     int32_t *ret_count, struct ow_err *err)
-{
-    (void)source;
-    (void)topic;
-    (void)err;
-    *ret_count = 5;
-    return OW_OK;
-}
-
-static void consume__a_partial_assignment__is_unsafe(void **state)
+static void consume__some_partitions_are_another_member_s__is_unsafe(void **state)
 {
     (void)state;
     append_story(0, 9);
+    ow_memory_broker_members(member.broker, 2);
+    /* None, all of the one topic and none of the other, one of the other's two. */
+    for (size_t given = 0; given < 3; given++) {
+        join(64, 0);
+        ow_memory_source_assign_only(member.source, given);
+        const struct ow_consume_options options = consume_options();
+        struct ow_err err = {.text = ""};
+        assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+        assert_string_not_equal(err.text, "");
+        leave();
+        assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_position"), 0);
+        assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), -1);
+    }
+}
+
+static void consume__alone_and_given_only_some__takes_all_partitions(void **state)
+{
+    (void)state;
+    int64_t events = 0;
+    for (int32_t members = 0; members < 2; members++) { /* 0: nobody knows */
+        ow_memory_broker_members(member.broker, members);
+        for (size_t given = 0; given < 3; given++) {
+            append_story(events, events + 9);
+            struct ow_record payment =
+                ow_engine_event(member.fixture, "", "order.unknown", "A", "");
+            payment.topic = OW_SLICE("payment-events");
+            payment.partition = 1;
+            ow_memory_broker_append(member.broker, &payment);
+            events += 10;
+            join(64, 0);
+            ow_memory_source_assign_only(member.source, given);
+            const struct ow_consume_options options = consume_options();
+            consume(&options);
+            assert_int_equal(ow_worker_totals(member.worker).records, 11);
+            leave();
+            assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), events);
+            assert_int_equal(ow_memory_broker_committed(member.broker, "payment-events", 1),
+                             events / 10);
+        }
+    }
+}
+
+static void consume__all_partitions__whoever_else_is_in_the_group(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    ow_memory_broker_members(member.broker, 2); /* a second one that waits for its turn */
     join(64, 0);
-    member.ops.partition_count = two_partitions;
     const struct ow_consume_options options = consume_options();
-    struct ow_err err = {.text = ""};
-    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
-    assert_non_null(strstr(err.text, "somebody else is in the group"));
+    consume(&options);
     leave();
-    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_position"), 0);
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 10);
 }
 
 static void never_assigned(struct ow_source *source, int timeout_ms,
@@ -356,6 +395,232 @@ static void consume__a_topic_that_lost_records__is_unsafe(void **state)
     leave();
 }
 
+static void consume__only_markers_are_left_and_retention_takes_all_else__goes_on(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    ow_memory_broker_skip(member.broker, "order-events", 0, 11);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 11);
+    join(64, 0);
+    member.ops.bounds = later;
+    options = consume_options();
+    consume(&options);
+    leave();
+}
+
+static void assert_the_rewind_is_still_there(void)
+{
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 3);
+    const int64_t high = ow_fixture_i64(
+        member.fixture, "SELECT high_offset FROM ow_position WHERE topic = 'order-events'");
+    join(64, 0);
+    const struct ow_consume_options options = consume_options();
+    consume(&options);
+    assert_int_equal(ow_worker_totals(member.worker).reread, high - 3);
+    leave();
+    assert_int_equal(
+        ow_memory_broker_committed(member.broker, "order-events", 0),
+        ow_fixture_i64(member.fixture,
+                       "SELECT next_offset FROM ow_position WHERE topic = 'order-events'"));
+}
+
+/*
+ * At the first end that is told the store stands still, for somebody else writes to it, and the
+ * group is rebalanced. When everything is revoked an operator rewinds, and right after the next
+ * assignment was handed over we are told to stop.
+ */
+static void standing_poll(struct ow_source *source, int timeout_ms,
+                          struct ow_source_event *ret_event)
+{
+    member.inner->poll(source, timeout_ms, ret_event);
+    if (ret_event->kind == OW_SOURCE_END && member.other == NULL) {
+        assert_int_equal(sqlite3_open(member.fixture->path, &member.other), SQLITE_OK);
+        (void)sqlite3_busy_timeout(member.other, 5000);
+        assert_int_equal(sqlite3_exec(member.other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+                         SQLITE_OK);
+        ow_memory_source_rebalance(source);
+    }
+}
+
+static enum ow_status unassign_and_rewind(struct ow_source *source, struct ow_err *err)
+{
+    ow_memory_broker_reset(member.broker, "order-events", 0, 3);
+    return member.inner->unassign(source, err);
+}
+
+static enum ow_status assign_and_stop(struct ow_source *source,
+                                      const struct ow_partition_offset *list, size_t count,
+                                      struct ow_err *err)
+{
+    atomic_store(&member.stop, member.other != NULL);
+    return member.inner->assign(source, list, count, err);
+}
+
+/* The wait for the worker comes when the poll loop has been left: the store works again. */
+static int64_t lock_free_ns(void *context)
+{
+    (void)context;
+    if (atomic_load(&member.stop) && pthread_equal(pthread_self(), member.poll_thread) != 0) {
+        (void)sqlite3_exec(member.other, "ROLLBACK", NULL, NULL, NULL);
+    }
+    const struct ow_clock clock = ow_clock_system();
+    return ow_clock_elapsed_ns(&clock);
+}
+
+static void consume__stopped_before_a_rewind_was_applied__leaves_it_to_the_next_run(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    append_story(10, 10);
+    member.poll_thread = pthread_self();
+    member.clock.elapsed_ns = lock_free_ns;
+    join(64, 1);
+    member.ops.poll = standing_poll;
+    member.ops.unassign = unassign_and_rewind;
+    member.ops.assign = assign_and_stop;
+    options = consume_options();
+    options.until_end = false;
+    consume(&options);
+    leave();
+    assert_int_equal(sqlite3_close(member.other), SQLITE_OK);
+    member.clock = ow_clock_system();
+    assert_the_rewind_is_still_there();
+}
+
+/* Between the plan and its application somebody takes the store over. */
+static enum ow_status committed_and_taken_over(struct ow_source *source,
+                                               struct ow_partition_offset *list, size_t count,
+                                               struct ow_err *err)
+{
+    ow_fixture_exec(member.fixture, "UPDATE ow_meta SET value = value + 1 WHERE key = 'epoch'");
+    return member.inner->committed(source, list, count, err);
+}
+
+static void consume__failed_before_a_rewind_was_applied__leaves_it_to_the_next_run(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    ow_memory_broker_reset(member.broker, "order-events", 0, 3);
+    join(64, 0);
+    member.ops.committed = committed_and_taken_over;
+    options = consume_options();
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    leave();
+    ow_fixture_exec(member.fixture, "UPDATE ow_meta SET value = value - 1 WHERE key = 'epoch'");
+    assert_the_rewind_is_still_there();
+}
+
+static enum ow_status stop_and_no_answer(struct ow_source *source, struct ow_partition_offset *list,
+                                         size_t count, struct ow_err *err)
+{
+    (void)source;
+    (void)list;
+    (void)count;
+    atomic_store(&member.stop, true);
+    return ow_fail(err, OW_TEMPORARY, "nobody answers");
+}
+
+static void consume__told_to_stop_while_the_broker_does_not_answer__ends_well(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 1);
+    member.ops.committed = stop_and_no_answer;
+    struct ow_consume_options options = consume_options();
+    options.until_end = false;
+    consume(&options);
+    leave();
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), -1);
+}
+
+/*
+ * A story of a deadline: once everything is read, three days pass, in which nothing is fetched for
+ * some seconds; then it is. The worker has no threads and looks at its deadlines at each poll.
+ */
+static struct ow_clock_manual days;
+static int silent_polls;
+static struct ow_record unread; /* lies there unfetched meanwhile; without a value: nothing does */
+
+static void silent_poll(struct ow_source *source, int timeout_ms, struct ow_source_event *ret_event)
+{
+    days.now_ms += 1000;
+    days.elapsed_ns += 1000000000;
+    ow_worker_tick(member.worker);
+    if (silent_polls > 0) {
+        silent_polls--;
+        *ret_event = (struct ow_source_event){.kind = OW_SOURCE_IDLE};
+        return;
+    }
+    member.inner->poll(source, timeout_ms, ret_event);
+    if (ret_event->kind != OW_SOURCE_IDLE) {
+        return;
+    }
+    if (days.now_ms >= INT64_C(73) * 3600 * 1000) {
+        atomic_store(&member.stop, true);
+        return;
+    }
+    if (unread.value.len > 0) {
+        ow_memory_broker_append(member.broker, &unread);
+    }
+    days.now_ms += INT64_C(73) * 3600 * 1000;
+    days.elapsed_ns += INT64_C(73) * 3600 * 1000000000;
+    silent_polls = 10;
+}
+
+static void wait_three_days(struct ow_record lies_there)
+{
+    days = (struct ow_clock_manual){.now_ms = 1};
+    silent_polls = 0;
+    unread = lies_there;
+    struct ow_record early =
+        ow_engine_event(member.fixture, "p", "payment.succeeded", "A",
+                        ",\"amount\":5,\"currency\":\"EUR\",\"method\":\"card\","
+                        "\"payment_id\":\"p\"");
+    early.timestamp_ms = 1;
+    ow_memory_broker_append(member.broker, &early);
+    member.clock = ow_clock_manual(&days);
+    join(64, 0);
+    member.ops.poll = silent_poll;
+    struct ow_consume_options options = consume_options();
+    options.until_end = false;
+    options.clock = member.clock;
+    consume(&options);
+    leave();
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_parked"), 0);
+}
+
+static void consume__a_deadline_passes_and_nothing_is_unread__it_times_out(void **state)
+{
+    (void)state;
+    wait_three_days((struct ow_record){0});
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_quarantine"
+                                                    " WHERE reason = 'park_timeout'"),
+                     1);
+}
+
+static void consume__a_deadline_passes_and_what_it_waits_for_is_unread__it_is_woken(void **state)
+{
+    (void)state;
+    wait_three_days(ow_engine_event(member.fixture, "c", "order.created", "A",
+                                    ",\"amount\":5,\"currency\":\"EUR\""));
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_quarantine"), 0);
+    assert_int_equal(
+        ow_fixture_i64(member.fixture, "SELECT count(*) FROM orders WHERE state = 'paid'"), 1);
+}
+
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_consume(void)
@@ -368,9 +633,17 @@ int ow_test_consume(void)
         WITH_BROKER(consume__rebalanced_again_and_again__handles_each_record_once),
         WITH_BROKER(consume__a_store_that_stands_still__pauses_and_resumes),
         WITH_BROKER(consume__progress__is_told),
-        WITH_BROKER(consume__a_partial_assignment__is_unsafe),
+        WITH_BROKER(consume__some_partitions_are_another_member_s__is_unsafe),
+        WITH_BROKER(consume__alone_and_given_only_some__takes_all_partitions),
+        WITH_BROKER(consume__all_partitions__whoever_else_is_in_the_group),
         WITH_BROKER(consume__nobody_assigns__is_temporary_after_a_while),
         WITH_BROKER(consume__a_topic_that_lost_records__is_unsafe),
+        WITH_BROKER(consume__only_markers_are_left_and_retention_takes_all_else__goes_on),
+        WITH_BROKER(consume__stopped_before_a_rewind_was_applied__leaves_it_to_the_next_run),
+        WITH_BROKER(consume__failed_before_a_rewind_was_applied__leaves_it_to_the_next_run),
+        WITH_BROKER(consume__told_to_stop_while_the_broker_does_not_answer__ends_well),
+        WITH_BROKER(consume__a_deadline_passes_and_nothing_is_unread__it_times_out),
+        WITH_BROKER(consume__a_deadline_passes_and_what_it_waits_for_is_unread__it_is_woken),
     };
     return cmocka_run_group_tests_name("consume", tests, NULL, NULL);
 }

@@ -76,24 +76,25 @@ static void partition_touch__then_forget__leaves_what_was_settled(void **state)
     ow_arena_done(&arena);
 }
 
-static void stream_time__is_the_smallest_of_the_assigned__and_an_end_is_now(void **state)
+static void stream_time__is_the_smallest_of_the_assigned__and_an_end_that_holds_is_now(void **state)
 {
     (void)state;
-    assert_true(ow_partitions_stream_time_ms(&partitions, 100) == INT64_MIN);
+    assert_true(ow_partitions_stream_time_ms(&partitions, 100, true) == INT64_MIN);
     struct ow_partition *a = ow_partitions_add(&partitions, OW_SLICE("t"), 0, 0);
     struct ow_partition *b = ow_partitions_add(&partitions, OW_SLICE("t"), 1, 0);
     struct ow_partition *c = ow_partitions_add(&partitions, OW_SLICE("t"), 2, 0);
     c->last_timestamp_ms = 1; /* not ours */
     a->assigned = b->assigned = true;
     a->last_timestamp_ms = 50;
-    assert_true(ow_partitions_stream_time_ms(&partitions, 100) ==
+    assert_true(ow_partitions_stream_time_ms(&partitions, 100, true) ==
                 INT64_MIN); /* b has shown nothing yet */
     b->last_timestamp_ms = 40;
-    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 40);
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100, true), 40);
     b->at_end = true;
-    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 50);
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100, true), 50);
     a->at_end = true;
-    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100), 100);
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100, true), 100);
+    assert_int_equal(ow_partitions_stream_time_ms(&partitions, 100, false), 40);
 }
 
 int ow_test_partition(void)
@@ -105,7 +106,8 @@ int ow_test_partition(void)
         cmocka_unit_test_setup_teardown(partition_touch__then_forget__leaves_what_was_settled,
                                         start, stop),
         cmocka_unit_test_setup_teardown(
-            stream_time__is_the_smallest_of_the_assigned__and_an_end_is_now, start, stop),
+            stream_time__is_the_smallest_of_the_assigned__and_an_end_that_holds_is_now, start,
+            stop),
     };
     return cmocka_run_group_tests_name("partition", tests, NULL, NULL);
 }
