@@ -232,7 +232,8 @@ static enum ow_status take_assignment(struct consumer *consumer,
     const enum ow_status status = make_plan(consumer, event, &arena, &plan, err);
     if (status != OW_OK) {
         ow_arena_done(&arena);
-        return must_stop(consumer) ? OW_OK : status;
+        /* Asked to stop while the broker did not answer; a refusal is said all the same. */
+        return status == OW_TEMPORARY && must_stop(consumer) ? OW_OK : status;
     }
     track(consumer, &plan, &arena);
     consumer->generation = ow_worker_next_generation(consumer->worker);
@@ -428,7 +429,7 @@ static void confirm_ends_if_due(struct consumer *consumer)
 static enum ow_status check_patience(const struct consumer *consumer, struct ow_err *err)
 {
     const int64_t waited_ms = (elapsed_ns(consumer) - consumer->start_ns) / 1000000;
-    if (consumer->options->until_end && consumer->tracked == NULL &&
+    if (consumer->options->until_end && consumer->tracked_count == 0 &&
         waited_ms > consumer->options->wait_broker_ms) {
         return ow_fail(err, OW_TEMPORARY,
                        "no assignment within %lld s: is the broker there, and the group free",
