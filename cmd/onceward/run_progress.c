@@ -34,7 +34,7 @@ static const char *mood(const struct ow_progress *state)
     if (state->retrying) {
         return "  store is full, retrying";
     }
-    if (state->lag < 0) {
+    if (!state->assigned) {
         return "  waiting for partitions";
     }
     return state->paused ? "  paused" : "";

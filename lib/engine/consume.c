@@ -182,7 +182,7 @@ static void track(struct consumer *consumer, const struct ow_assignment_plan *pl
         tracked[i] = (struct tracked){.topic = assigned->topic,
                                       .partition = assigned->partition,
                                       .start = before == NULL ? assigned->offset : before->start,
-                                      .seen = assigned->offset,
+                                      .seen = plan->fetch[i].offset, /* the anchor's is seen too */
                                       .goal = before == NULL ? plan->end[i] : before->goal,
                                       .committed = -1};
     }
@@ -379,7 +379,7 @@ static void show_progress(struct consumer *consumer)
     consumer->progress_ns = now_ns;
     struct ow_progress progress = {
         .totals = ow_worker_totals(consumer->worker),
-        .lag = consumer->assigned ? 0 : -1,
+        .assigned = consumer->assigned,
         .elapsed_ns = now_ns - consumer->start_ns,
         .paused = consumer->paused,
         .retrying = ow_worker_retrying_since_ns(consumer->worker) != 0,
@@ -404,7 +404,8 @@ static void show_progress(struct consumer *consumer)
 static void confirm_ends_if_due(struct consumer *consumer)
 {
     const int64_t now_ns = elapsed_ns(consumer);
-    if (!consumer->assigned || consumer->paused ||
+    /* Before the first catching up the answer is known, and would cost the next question. */
+    if (!reached_end(consumer) || consumer->paused ||
         now_ns - consumer->confirm_ns < (int64_t)CONFIRM_MS * 1000000 ||
         !ow_worker_is_deadline_due(consumer->worker)) {
         return;
@@ -446,9 +447,8 @@ static enum ow_status poll_some(struct consumer *consumer, struct ow_err *err)
         struct ow_source_event event;
         consumer->source->ops->poll(consumer->source, gathering ? GATHER_MS : POLL_MS, &event);
         if (event.kind == OW_SOURCE_RECORD || event.kind == OW_SOURCE_END) {
-            OW_TRY(wait_chunk(
-                consumer,
-                err)); /* paused partitions give nothing, but what is given has its place */
+            /* Paused partitions give nothing, but what is given has its place. */
+            OW_TRY(wait_chunk(consumer, err));
             if (consumer->chunk == NULL) {
                 return OW_OK; /* we are to stop */
             }

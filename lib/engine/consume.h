@@ -20,7 +20,7 @@ struct ow_progress {
     struct ow_totals totals;
     int64_t done, goal; /* --until-end: records' offsets passed, of how many; goal 0 otherwise or
                            not known yet */
-    int64_t lag;        /* -1: not known */
+    bool assigned;      /* partitions are ours */
     int64_t elapsed_ns;
     bool paused, retrying;
 };

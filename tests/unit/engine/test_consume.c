@@ -412,6 +412,33 @@ static void consume__only_markers_are_left_and_retention_takes_all_else__goes_on
     leave();
 }
 
+/* Another topic of the same name and length: the record at offset 9 is another one. */
+static void poll_other_topic(struct ow_source *source, int timeout_ms,
+                             struct ow_source_event *ret_event)
+{
+    member.inner->poll(source, timeout_ms, ret_event);
+    if (ret_event->kind == OW_SOURCE_RECORD && ret_event->record.offset == 9) {
+        ret_event->record.value = OW_SLICE("{}");
+    }
+}
+
+static void consume__nothing_new_in_a_swapped_topic__is_unsafe_before_the_end(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(64, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    join(64, 0);
+    member.ops.poll = poll_other_topic;
+    options = consume_options();
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "re-created, truncated or swapped"));
+    leave();
+}
+
 static void assert_the_rewind_is_still_there(void)
 {
     assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 3);
@@ -639,6 +666,7 @@ int ow_test_consume(void)
         WITH_BROKER(consume__nobody_assigns__is_temporary_after_a_while),
         WITH_BROKER(consume__a_topic_that_lost_records__is_unsafe),
         WITH_BROKER(consume__only_markers_are_left_and_retention_takes_all_else__goes_on),
+        WITH_BROKER(consume__nothing_new_in_a_swapped_topic__is_unsafe_before_the_end),
         WITH_BROKER(consume__stopped_before_a_rewind_was_applied__leaves_it_to_the_next_run),
         WITH_BROKER(consume__failed_before_a_rewind_was_applied__leaves_it_to_the_next_run),
         WITH_BROKER(consume__told_to_stop_while_the_broker_does_not_answer__ends_well),
