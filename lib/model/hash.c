@@ -76,6 +76,19 @@ void ow_hash_anchor(const struct ow_hash_key *key, int64_t offset, struct ow_sli
     ow_hash_end(&hash, anchor, OW_CLAIM_KEY_BYTES);
 }
 
+uint64_t ow_hash_row(struct ow_slice bytes)
+{
+    static const uint8_t key[crypto_shorthash_KEYBYTES] = "onceward seal 1";
+    uint8_t digest[crypto_shorthash_BYTES];
+    const int failed = crypto_shorthash(digest, bytes.ptr, bytes.len, key);
+    OW_ENSURE(failed == 0);
+    uint64_t value = 0;
+    for (size_t i = sizeof(digest); i > 0; i--) {
+        value = (value << 8) | digest[i - 1];
+    }
+    return value;
+}
+
 void ow_hash_random(uint8_t *bytes, size_t len)
 {
     randombytes_buf(bytes, len);

@@ -189,7 +189,7 @@ static enum ow_status insert(struct ow_store *store, const struct ow_claim *clai
     ow_sql_bind_blob(statement, (struct ow_slice){claim->key, sizeof(claim->key)});
     ow_sql_bind_blob(statement, (struct ow_slice){claim->fingerprint, sizeof(claim->fingerprint)});
     ow_sql_bind_i64(statement, claim->ref);
-    OW_TRY(ow_sql_write(statement, &changes, err));
+    OW_TRY(ow_seal_insert(store, OW_SEAL_CLAIMS, bucket, statement, &changes, err));
     if (changes != 1) {
         return ow_fail(err, OW_FAILED,
                        "the claim with ref %" PRId64 " is taken, but was free when it was read",
@@ -234,7 +234,9 @@ static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int6
     ow_sql_bind_i64(statement, store->live.last_bucket + 1);
     ow_sql_bind_i64(statement, class_ms);
     ow_sql_bind_i64(statement, now_ms);
-    OW_TRY(ow_sql_run(statement, NULL, err));
+    ow_sql_bind_null(statement);
+    ow_sql_bind_i64(statement, 0);
+    OW_TRY(ow_seal_insert(store, OW_SEAL_BUCKET, 0, statement, NULL, err));
     store->live.last_bucket++;
     struct ow_open_bucket *bucket = &store->live.open[store->live.open_count++];
     *bucket = (struct ow_open_bucket){.class_ms = class_ms, .bucket = store->live.last_bucket};
@@ -245,25 +247,34 @@ static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int6
 static enum ow_status write_count(struct ow_store *store, const struct ow_open_bucket *bucket,
                                   struct ow_err *err)
 {
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_BUCKET_ROW);
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_COUNT);
     int64_t changes = 0;
+    ow_sql_bind_i64(row, bucket->bucket);
+    OW_TRY(ow_seal_take(store, OW_SEAL_BUCKET, 0, row, err));
     ow_sql_bind_i64(statement, bucket->claims);
     ow_sql_bind_i64(statement, bucket->bucket);
     OW_TRY(ow_sql_run(statement, &changes, err));
     OW_ENSURE(changes == 1);
-    return OW_OK;
+    ow_sql_bind_i64(row, bucket->bucket);
+    return ow_seal_put(store, OW_SEAL_BUCKET, 0, row, err);
 }
 
 static enum ow_status seal_bucket(struct ow_store *store, struct ow_open_bucket *bucket,
                                   int64_t now_ms, struct ow_err *err)
 {
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_SEAL);
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_BUCKET_ROW);
     int64_t changes = 0;
     OW_TRY(write_count(store, bucket, err));
+    ow_sql_bind_i64(row, bucket->bucket);
+    OW_TRY(ow_seal_take(store, OW_SEAL_BUCKET, 0, row, err));
     ow_sql_bind_i64(statement, now_ms);
     ow_sql_bind_i64(statement, bucket->bucket);
     OW_TRY(ow_sql_run(statement, &changes, err));
     OW_ENSURE(changes == 1);
+    ow_sql_bind_i64(row, bucket->bucket);
+    OW_TRY(ow_seal_put(store, OW_SEAL_BUCKET, 0, row, err));
     add_sealed(store, bucket->bucket);
     *bucket = store->live
                   .open[--store->live.open_count]; /* the next claim of the class opens a new one */

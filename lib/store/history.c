@@ -47,7 +47,7 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_world *w
     ow_sql_bind_i64(insert, event->record->offset);
     ow_sql_bind_i64(insert, numbers.via);
     ow_sql_bind_text(insert, history->data);
-    return ow_sql_write(insert, NULL, err);
+    return ow_seal_insert(store, OW_SEAL_HISTORY, history->seq, insert, NULL, err);
 }
 
 enum ow_status ow_history_write(struct ow_store *store, const struct ow_world *world,
@@ -73,7 +73,7 @@ enum ow_status ow_sighting_write(struct ow_store *store, const struct ow_world *
         ow_sql_bind_i64(insert, sighting->record->partition);
         ow_sql_bind_i64(insert, sighting->record->offset);
         ow_sql_bind_i64(insert, world->now_ms);
-        OW_TRY(ow_sql_write(insert, NULL, err));
+        OW_TRY(ow_seal_insert(store, OW_SEAL_SIGHTING, sighting->ref, insert, NULL, err));
     }
     return OW_OK;
 }

@@ -9,6 +9,7 @@
 #define OW_STORE_INTERNAL_H
 
 #include "base/buffer.h"
+#include "store/seal.h"
 #include "store/sql.h"
 #include "store/statements.h"
 #include "store/store.h"
@@ -55,7 +56,8 @@ struct ow_store {
     bool suspect; /* the last owner's end asks for an integrity check, which was not made yet */
     char id[OW_STORE_ID_BYTES];
     int64_t epoch;
-    int64_t batch; /* number of the last one that was committed */
+    int64_t batch;    /* number of the last one that was committed */
+    int64_t next_ref; /* as of that one */
     struct ow_hash_key hash_key;
     int64_t bucket_claims;
     struct ow_clock clock;
@@ -68,6 +70,7 @@ struct ow_store {
     struct ow_marks committed; /* as of the last commit */
     struct ow_marks saved;     /* as of the open savepoint */
     bool in_savepoint;
+    struct ow_seals seals;
     int64_t *sealed; /* numbers of sealed buckets, oldest first; live.sealed_count of them */
     size_t sealed_capacity;
     struct ow_arena text_arena;

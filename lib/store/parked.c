@@ -165,7 +165,10 @@ static enum ow_status erase(struct ow_store *store, const struct ow_parked *park
                             struct ow_err *err)
 {
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_PARKED_DELETE);
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_PARKED_ROW);
     int64_t changes = 0;
+    ow_sql_bind_i64(row, parked->id);
+    OW_TRY(ow_seal_take(store, OW_SEAL_PARKED, parked->id, row, err));
     ow_sql_bind_i64(statement, parked->id);
     OW_TRY(ow_sql_write(statement, &changes, err));
     if (changes != 1) {
@@ -224,5 +227,5 @@ static enum ow_status insert(struct ow_store *store, const struct ow_parked *par
     ow_sql_bind_text(statement,
                      record->header_count == 0 ? (struct ow_slice){0} : ow_buffer_view(&headers));
     ow_sql_bind_blob(statement, record->value);
-    return ow_sql_write(statement, NULL, err);
+    return ow_seal_insert(store, OW_SEAL_PARKED, parked->id, statement, NULL, err);
 }

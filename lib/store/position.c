@@ -121,7 +121,10 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_position
     OW_REQUIRE(position->next_offset <= position->high_offset);
     const struct ow_run *last = position->last_run;
     OW_REQUIRE(last == NULL || last->last_offset == position->high_offset - 1);
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_POSITION_ROW);
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_POSITION_WRITE);
+    bind_partition(row, position);
+    OW_TRY(ow_seal_take(store, OW_SEAL_POSITION, 0, row, err));
     bind_partition(statement, position);
     ow_sql_bind_i64(statement, position->next_offset);
     ow_sql_bind_i64(statement, position->high_offset);
@@ -133,5 +136,7 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_position
         ow_sql_bind_i64(statement, position->counts[outcome]);
     }
     ow_sql_bind_i64(statement, position->reread);
-    return ow_sql_run(statement, NULL, err);
+    OW_TRY(ow_sql_run(statement, NULL, err));
+    bind_partition(row, position);
+    return ow_seal_put(store, OW_SEAL_POSITION, 0, row, err);
 }

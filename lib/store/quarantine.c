@@ -71,7 +71,10 @@ static enum ow_status see_again(struct ow_store *store, const struct ow_world *w
                                 const struct ow_quarantine *quarantine, struct ow_err *err)
 {
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_QUARANTINE_SEEN);
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_QUARANTINE_ROW);
     int64_t changes = 0;
+    ow_sql_bind_i64(row, quarantine->id);
+    OW_TRY(ow_seal_take(store, OW_SEAL_QUARANTINE, quarantine->id, row, err));
     ow_sql_bind_i64(statement, quarantine->seen);
     ow_sql_bind_i64(statement, world->now_ms);
     ow_sql_bind_i64(statement, quarantine->id);
@@ -81,7 +84,8 @@ static enum ow_status see_again(struct ow_store *store, const struct ow_world *w
                        "the quarantine row %" PRId64 " is gone, but was there when it was read",
                        quarantine->id);
     }
-    return OW_OK;
+    ow_sql_bind_i64(row, quarantine->id);
+    return ow_seal_put(store, OW_SEAL_QUARANTINE, quarantine->id, row, err);
 }
 
 enum ow_status ow_quarantine_write(struct ow_store *store, const struct ow_world *world,
@@ -139,10 +143,13 @@ static enum ow_status insert(struct ow_store *store, const struct ow_world *worl
     ow_sql_bind_i64(statement, world->now_ms);
     ow_sql_bind_i64(statement, world->now_ms);
     ow_sql_bind_i64(statement, quarantine->seen);
+    ow_sql_bind_i64(statement, 0); /* attempts */
+    ow_sql_bind_cstr(statement, "open");
+    ow_sql_bind_null(statement); /* note */
     ow_sql_bind_unless(statement, quarantine->conflict_ref, 0);
     const bool conflict = quarantine->conflict_ref != 0;
     ow_sql_bind_blob(statement, conflict ? (struct ow_slice){quarantine->conflict_fingerprint,
                                                              OW_FINGERPRINT_BYTES}
                                          : (struct ow_slice){0});
-    return ow_sql_write(statement, NULL, err);
+    return ow_seal_insert(store, OW_SEAL_QUARANTINE, quarantine->id, statement, NULL, err);
 }

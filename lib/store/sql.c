@@ -1,5 +1,7 @@
 #include "store/sql.h"
 
+#include "store/seal_row.h"
+
 #include <inttypes.h>
 
 static enum ow_status sql_fail(struct ow_sql *sql, int code, bool record, struct ow_err *err);
@@ -198,14 +200,31 @@ static void bound(struct ow_statement *statement, int code)
     }
 }
 
+/* Where the row that is bound is written too, emptied before the first parameter. */
+static struct ow_buffer *row_of(const struct ow_statement *statement)
+{
+    if (statement->row != NULL && statement->bound == 1) {
+        ow_buffer_clear(statement->row);
+    }
+    return statement->row;
+}
+
 void ow_sql_bind_i64(struct ow_statement *statement, int64_t value)
 {
     bound(statement, sqlite3_bind_int64(statement->handle, ++statement->bound, value));
+    struct ow_buffer *row = row_of(statement);
+    if (row != NULL) {
+        ow_seal_row_i64(row, value);
+    }
 }
 
 void ow_sql_bind_null(struct ow_statement *statement)
 {
     bound(statement, sqlite3_bind_null(statement->handle, ++statement->bound));
+    struct ow_buffer *row = row_of(statement);
+    if (row != NULL) {
+        ow_seal_row_null(row);
+    }
 }
 
 void ow_sql_bind_unless(struct ow_statement *statement, int64_t value, int64_t none)
@@ -222,6 +241,10 @@ void ow_sql_bind_text(struct ow_statement *statement, struct ow_slice text)
     bound(statement,
           sqlite3_bind_text64(statement->handle, ++statement->bound, (const char *)text.ptr,
                               text.len, SQLITE_STATIC, SQLITE_UTF8));
+    struct ow_buffer *row = row_of(statement);
+    if (row != NULL) {
+        ow_seal_row_bytes(row, OW_SEAL_TYPE_TEXT, text);
+    }
 }
 
 void ow_sql_bind_cstr(struct ow_statement *statement, const char *text)
@@ -233,6 +256,10 @@ void ow_sql_bind_blob(struct ow_statement *statement, struct ow_slice blob)
 {
     bound(statement, sqlite3_bind_blob64(statement->handle, ++statement->bound, blob.ptr, blob.len,
                                          SQLITE_STATIC));
+    struct ow_buffer *row = row_of(statement);
+    if (row != NULL) {
+        ow_seal_row_bytes(row, OW_SEAL_TYPE_BLOB, blob);
+    }
 }
 
 void ow_sql_bind_value(struct ow_statement *statement, const struct ow_value *value)

@@ -11,6 +11,7 @@
 #define OW_STORE_SQL_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/status.h"
 #include "model/value.h"
 
@@ -26,8 +27,9 @@ struct ow_sql {
 struct ow_statement {
     struct ow_sql *sql;
     sqlite3_stmt *handle;
-    int bound;     /* parameters bound so far */
-    int bind_code; /* the first bind that failed */
+    int bound;             /* parameters bound so far */
+    int bind_code;         /* the first bind that failed */
+    struct ow_buffer *row; /* what is bound is written there too (seal_row.h); NULL: it is not */
 };
 
 enum ow_sql_mode { OW_SQL_OWNER, OW_SQL_READER };

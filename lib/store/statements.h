@@ -13,11 +13,14 @@
                   " (SELECT value FROM ow_meta WHERE key = 'next_ref')")                           \
     X(BATCH_WRITE, "UPDATE ow_meta SET value = CASE key WHEN 'batch' THEN ? ELSE ? END"            \
                    " WHERE key IN ('batch', 'next_ref')")                                          \
+    X(SEAL_WRITE, "INSERT INTO ow_meta (key, value) VALUES (?, ?)"                                 \
+                  " ON CONFLICT (key) DO UPDATE SET value = excluded.value")                       \
     X(CLAIM_READ, "SELECT fingerprint, ref FROM ow_claims WHERE bucket = ? AND key = ?")           \
     X(CLAIM_INSERT, "INSERT INTO ow_claims (bucket, key, fingerprint, ref) VALUES (?, ?, ?, ?)"    \
                     " ON CONFLICT (bucket, key) DO NOTHING")                                       \
-    X(BUCKET_OPEN, "INSERT INTO ow_bucket (bucket, class, opened_at_ms, claims)"                   \
-                   " VALUES (?, ?, ?, 0)")                                                         \
+    X(BUCKET_ROW, "SELECT * FROM ow_bucket WHERE bucket = ?")                                      \
+    X(BUCKET_OPEN, "INSERT INTO ow_bucket (bucket, class, opened_at_ms, sealed_at_ms, claims)"     \
+                   " VALUES (?, ?, ?, ?, ?)")                                                      \
     X(BUCKET_COUNT, "UPDATE ow_bucket SET claims = ? WHERE bucket = ? AND sealed_at_ms IS NULL")   \
     X(BUCKET_SEAL, "UPDATE ow_bucket SET sealed_at_ms = ? WHERE bucket = ?"                        \
                    " AND sealed_at_ms IS NULL")                                                    \
@@ -39,18 +42,22 @@
       "INSERT INTO ow_parked (id, machine, entity_id, event_type, parked_at_ms, deadline_ms,"      \
       " topic, partition, offset, timestamp_ms, key, headers, value)"                              \
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
+    X(PARKED_ROW, "SELECT * FROM ow_parked WHERE id = ?")                                          \
     X(PARKED_DELETE, "DELETE FROM ow_parked WHERE id = ?")                                         \
     X(QUARANTINE_AT, "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"    \
                      " WHERE topic = ? AND partition = ? AND offset = ? ORDER BY id LIMIT 1")      \
     X(QUARANTINE_CONFLICT,                                                                         \
       "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"                   \
       " WHERE conflict_ref = ? AND conflict_fingerprint = ?")                                      \
+    X(QUARANTINE_ROW, "SELECT * FROM ow_quarantine WHERE id = ?")                                  \
     X(QUARANTINE_INSERT,                                                                           \
       "INSERT INTO ow_quarantine (id, reason, detail, machine, entity_id, topic, partition,"       \
       " offset, timestamp_ms, key, headers, value, first_seen_ms, last_seen_ms, seen, attempts,"   \
-      " status, conflict_ref, conflict_fingerprint)"                                               \
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'open', ?, ?)")                    \
+      " status, note, conflict_ref, conflict_fingerprint)"                                         \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                      \
     X(QUARANTINE_SEEN, "UPDATE ow_quarantine SET seen = seen + ?, last_seen_ms = ? WHERE id = ?")  \
+    X(POSITION_ROW, "SELECT * FROM ow_position"                                                    \
+                    " WHERE topic = ? AND partition = ? AND incarnation = ?")                      \
     X(POSITION_WRITE,                                                                              \
       "INSERT INTO ow_position (topic, partition, incarnation, next_offset, high_offset,"          \
       " seen_committed, anchor, applied, duplicate, stale, parked, quarantined, filtered, reread)" \

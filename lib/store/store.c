@@ -65,6 +65,7 @@ enum ow_status ow_store_savepoint(struct ow_store *store, struct ow_err *err)
     OW_REQUIRE(!store->in_savepoint);
     OW_TRY(ow_sql_exec(&store->sql, "SAVEPOINT one_record", err));
     store->saved = store->live;
+    ow_seals_savepoint(&store->seals);
     store->in_savepoint = true;
     return OW_OK;
 }
@@ -90,6 +91,7 @@ enum ow_status ow_store_rollback_to(struct ow_store *store, struct ow_err *err)
     OW_REQUIRE(store->in_savepoint);
     store->in_savepoint = false;
     restore(store, &store->saved);
+    ow_seals_rollback_to(&store->seals);
     if (!ow_sql_in_transaction(&store->sql)) {
         return ow_fail(err, OW_FAILED, "the store rolled the whole transaction back");
     }
@@ -102,13 +104,16 @@ enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, s
     OW_REQUIRE(!store->in_savepoint);
     struct ow_statement *write = ow_store_statement(store, OW_STATEMENT_BATCH_WRITE);
     int64_t changes = 0;
+    OW_TRY(ow_seal_write(store, world->next_ref, err));
     ow_sql_bind_i64(write, store->batch + 1);
     ow_sql_bind_i64(write, world->next_ref);
     OW_TRY(ow_sql_run(write, &changes, err));
     OW_ENSURE(changes == 2);
     OW_TRY(ow_sql_commit(&store->sql, err));
     store->batch++;
+    store->next_ref = world->next_ref;
     store->committed = store->live;
+    ow_seals_settle(&store->seals);
     return OW_OK;
 }
 
@@ -117,6 +122,7 @@ void ow_store_rollback(struct ow_store *store)
     ow_sql_rollback(&store->sql);
     store->in_savepoint = false;
     restore(store, &store->committed);
+    ow_seals_rollback(&store->seals);
 }
 
 int64_t ow_store_parked_count(const struct ow_store *store)

@@ -60,6 +60,7 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     }
     ow_arena_init(&store->arena, 16384);
     ow_arena_init(&store->text_arena, 4096);
+    ow_seals_init(&store->seals);
     store->lock_fd = -1;
     store->clock = options->clock;
     store->bucket_claims = options->bucket_claims == 0 ? OW_BUCKET_CLAIMS : options->bucket_claims;
@@ -136,11 +137,14 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
                                 struct ow_err *err)
 {
     struct ow_sql *sql = &store->sql;
+    struct ow_seal_before before;
     OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
+    OW_TRY(ow_seal_open_begin(store, &before, err));
     OW_TRY(ow_meta_get_i64(sql, "epoch", &store->epoch, err));
     store->epoch++;
     OW_TRY(ow_meta_put_i64(sql, "epoch", store->epoch, err));
     OW_TRY(ow_meta_get_i64(sql, "batch", &store->batch, err));
+    OW_TRY(ow_meta_get_i64(sql, "next_ref", &store->next_ref, err));
     const char *id = NULL;
     OW_TRY(ow_meta_get_text(sql, "store_id", &store->arena, &id, err));
     if (id == NULL || strlen(id) != sizeof(store->id) - 1) {
@@ -148,6 +152,7 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
     }
     memcpy(store->id, id, sizeof(store->id));
     OW_TRY(ow_store_machines(sql, machines, err));
+    OW_TRY(ow_seal_open_end(store, &before, err));
     return ow_sql_commit(sql, err);
 }
 
@@ -159,8 +164,15 @@ static enum ow_status prepare(struct ow_store *store, const struct ow_machines *
         OW_STATEMENT_TABLE(OW_STATEMENT_TEXT)
 #undef OW_STATEMENT_TEXT
     };
+    static const enum ow_statement_name sealed[] = {
+        OW_STATEMENT_CLAIM_INSERT,  OW_STATEMENT_HISTORY_INSERT,    OW_STATEMENT_SIGHTING_INSERT,
+        OW_STATEMENT_PARKED_INSERT, OW_STATEMENT_QUARANTINE_INSERT, OW_STATEMENT_BUCKET_OPEN,
+        OW_STATEMENT_TEXT_INSERT};
     for (size_t i = 0; i < OW_STATEMENT_COUNT; i++) {
         OW_TRY(ow_sql_prepare(&store->sql, texts[i], &store->statements[i], err));
+    }
+    for (size_t i = 0; i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+        ow_seal_prepare(store, ow_store_statement(store, sealed[i]));
     }
     return ow_machine_statements_prepare(store, machines, err);
 }
@@ -190,6 +202,7 @@ void ow_store_close(struct ow_store *store)
     ow_sql_close(&store->sql); /* the last connection writes the WAL back and removes it */
     ow_store_unlock(store->lock_fd, end);
     free(store->sealed);
+    ow_seals_done(&store->seals);
     ow_arena_done(&store->text_arena);
     ow_arena_done(&store->arena);
     free(store);

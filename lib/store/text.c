@@ -50,7 +50,7 @@ enum ow_status ow_text_id(struct ow_store *store, struct ow_slice text, int64_t 
     const int64_t id = store->live.last_text + 1;
     ow_sql_bind_i64(insert, id);
     ow_sql_bind_text(insert, text);
-    OW_TRY(ow_sql_run(insert, NULL, err));
+    OW_TRY(ow_seal_insert(store, OW_SEAL_TEXT, 0, insert, NULL, err));
     remember(store, text, id);
     *ret_id = id;
     return OW_OK;

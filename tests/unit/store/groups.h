@@ -8,6 +8,7 @@ int ow_test_entity(void);
 int ow_test_headers(void);
 int ow_test_open(void);
 int ow_test_quarantine(void);
+int ow_test_seal(void);
 int ow_test_verify(void);
 
 #endif

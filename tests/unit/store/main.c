@@ -9,6 +9,7 @@ int main(void)
     failed += ow_test_claim();
     failed += ow_test_entity();
     failed += ow_test_quarantine();
+    failed += ow_test_seal();
     failed += ow_test_verify();
     return failed == 0 ? 0 : 1;
 }
