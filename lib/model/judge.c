@@ -75,9 +75,11 @@ static enum stored_keys look_at_business_keys(struct ow_world *world,
     return result;
 }
 
-/* In a stale cell: whether the transition would leave everything as it is, so that the event says
- * nothing new. */
-static bool says_nothing_new(struct ow_world *world, const struct ow_subject *subject,
+/*
+ * In a stale cell: whether the transition would leave everything as it is, so that the event says
+ * nothing new. What it would record is new: its business key was free, or step 7 had ended it.
+ */
+static bool says_nothing_new(const struct ow_subject *subject,
                              const struct ow_transition *transition)
 {
     for (size_t i = 0; i < transition->set_count; i++) {
@@ -87,24 +89,14 @@ static bool says_nothing_new(struct ow_world *world, const struct ow_subject *su
             return false;
         }
     }
-    for (size_t i = 0; i < transition->recording_count; i++) {
-        const struct ow_recording *recording = &transition->recordings[i];
-        const struct ow_row *row = ow_world_row(world, subject->event->machine, recording->table,
-                                                ow_recording_key(recording, subject->event));
-        if (!row->exists ||
-            !ow_evaluate_row_equal(recording, row, subject->event, subject->entity)) {
-            return false;
-        }
-    }
-    return true;
+    return transition->recording_count == 0;
 }
 
-static bool any_transition_says_nothing_new(struct ow_world *world,
-                                            const struct ow_subject *subject)
+static bool any_transition_says_nothing_new(const struct ow_subject *subject)
 {
     const struct ow_event_type *type = subject->event->event;
     for (size_t i = 0; i < type->transition_count; i++) {
-        if (says_nothing_new(world, subject, &type->transitions[i])) {
+        if (says_nothing_new(subject, &type->transitions[i])) {
             return true;
         }
     }
@@ -307,7 +299,7 @@ enum ow_outcome ow_judge(struct ow_world *world, const struct ow_subject *subjec
         return apply(world, subject, &subject->event->event->transitions[cell->transition],
                      decision);
     case OW_CELL_STALE:
-        return any_transition_says_nothing_new(world, subject)
+        return any_transition_says_nothing_new(subject)
                    ? stale(world, subject)
                    : illegal(world, subject,
                              "it has happened already, and this says something else", decision);

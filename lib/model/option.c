@@ -73,8 +73,7 @@ static void problem_expects(struct check *check, const struct visit *visit)
     OW_BUFFER expects = {0};
     ow_option_describe(visit->option, &expects);
     const bool quote = visit->option->kind == OW_OPTION_TEXT && !json_is_object(visit->value) &&
-                       !json_is_array(visit->value) && !json_is_string(visit->value) &&
-                       !json_is_null(visit->value);
+                       !json_is_array(visit->value) && !json_is_null(visit->value);
     problem(check, visit->path, "expects %s, not %s%s", ow_buffer_cstr(&expects),
             value_kind(visit->value), quote ? " (quote it)" : "");
 }

@@ -227,8 +227,7 @@ static enum ow_status parse_events(struct builder *builder)
         yaml_event_delete(&event);
         OW_TRY(status);
     }
-    if (builder->tree.root == NULL ||
-        (json_is_null(builder->tree.root) && builder->documents <= 1)) {
+    if (builder->tree.root == NULL || json_is_null(builder->tree.root)) {
         builder->tree.root = json_object(); /* an empty file */
     }
     if (!json_is_object(builder->tree.root)) {

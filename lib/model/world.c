@@ -141,10 +141,8 @@ struct ow_slice ow_recording_key(const struct ow_recording *recording, const str
 {
     /* A key is known before the entity is read, so it comes from the event (held by the machine's
      * loader). */
-    OW_REQUIRE(recording->key.kind == OW_OPERAND_POINTER ||
-               recording->key.kind == OW_OPERAND_CONSTANT);
-    return recording->key.kind == OW_OPERAND_POINTER ? event->values[recording->key.index].text
-                                                     : recording->key.constant.text;
+    OW_REQUIRE(recording->key.kind == OW_OPERAND_POINTER);
+    return event->values[recording->key.index].text;
 }
 
 void ow_world_want(struct ow_world *world, const struct ow_event *event)
