@@ -67,3 +67,8 @@ size_t ow_slice_characters(struct ow_slice slice)
     }
     return characters;
 }
+
+bool ow_slice_is_text(struct ow_slice slice)
+{
+    return ow_slice_is_utf8(slice) && (slice.len == 0 || memchr(slice.ptr, 0, slice.len) == NULL);
+}

@@ -50,6 +50,8 @@ int ow_slice_compare(struct ow_slice a, struct ow_slice b);
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool ow_slice_is_utf8(struct ow_slice slice);
+/* UTF-8 without a NUL character: what every reader takes for the same text. */
+bool ow_slice_is_text(struct ow_slice slice);
 
 /* How many characters (code points) well-formed UTF-8 has. */
 size_t ow_slice_characters(struct ow_slice slice);

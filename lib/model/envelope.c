@@ -105,14 +105,15 @@ static void add_attribute(struct headers *headers, const struct ow_header *heade
         headers->malformed = ow_arena_printf(arena, "the header ce_%s comes twice", text);
         return;
     }
-    json_t *value = ow_slice_is_absent(header->value)
-                        ? json_null()
-                        : json_stringn((const char *)header->value.ptr, header->value.len);
-    if (value == NULL) {
-        headers->malformed = ow_arena_printf(arena, "the header ce_%s is not UTF-8", text);
+    if (!ow_slice_is_absent(header->value) && !ow_slice_is_text(header->value)) {
+        headers->malformed = ow_arena_printf(arena, "the header ce_%s is not UTF-8 text", text);
         return;
     }
-    (void)json_object_set_new(headers->attributes, text, value);
+    (void)json_object_set_new(
+        headers->attributes, text,
+        ow_slice_is_absent(header->value)
+            ? json_null()
+            : json_stringn((const char *)header->value.ptr, header->value.len));
 }
 
 static struct headers read_headers(const struct ow_record *record, struct ow_arena *arena)
@@ -124,6 +125,8 @@ static struct headers read_headers(const struct ow_record *record, struct ow_are
             add_attribute(&headers, header, arena);
         } else if (!ow_slice_is_absent(headers.media)) {
             headers.malformed = "the header content-type comes twice";
+        } else if (!ow_slice_is_absent(header->value) && !ow_slice_is_text(header->value)) {
+            headers.malformed = "the header content-type is not UTF-8 text";
         } else if (!ow_slice_is_absent(header->value)) {
             headers.content_type = header->value;
             headers.media = media_type(header->value, arena);
@@ -186,14 +189,16 @@ static void read_structured(struct ow_envelope *envelope, const struct ow_record
 }
 
 /* The value of a binary-mode event as the member "data"; texts of other media types as a string
- * where they are UTF-8. */
+ * where they are text. */
 static json_t *binary_data(const struct ow_record *record, struct ow_slice media,
                            struct ow_arena *arena, const char **ret_malformed)
 {
     if (ow_slice_is_absent(media) || is_json_media_type(media)) {
         return ow_json_parse(record->value, arena, ret_malformed);
     }
-    return json_stringn((const char *)record->value.ptr, record->value.len);
+    return ow_slice_is_text(record->value)
+               ? json_stringn((const char *)record->value.ptr, record->value.len)
+               : NULL;
 }
 
 static void read_binary(struct ow_envelope *envelope, const struct ow_record *record,
@@ -236,7 +241,7 @@ static bool looks_structured(struct ow_envelope *envelope, const struct ow_recor
     if (json_object_get(envelope->body, "specversion") != NULL) {
         return true;
     }
-    if (json_object_size(headers->attributes) == 0) {
+    if (json_object_size(headers->attributes) == 0 && envelope->malformed == NULL) {
         envelope->malformed =
             why != NULL ? why : "not a CloudEvent: no specversion and no ce_ headers";
     }
@@ -316,9 +321,8 @@ static struct ow_attribute bytes_attribute(struct ow_slice bytes)
     if (bytes.len == 0) {
         return (struct ow_attribute){.kind = OW_ATTRIBUTE_EMPTY, .text = bytes};
     }
-    const bool is_text = ow_slice_is_utf8(bytes) && memchr(bytes.ptr, 0, bytes.len) == NULL;
-    return (struct ow_attribute){.kind = is_text ? OW_ATTRIBUTE_TEXT : OW_ATTRIBUTE_WRONG,
-                                 .text = bytes};
+    return (struct ow_attribute){
+        .kind = ow_slice_is_text(bytes) ? OW_ATTRIBUTE_TEXT : OW_ATTRIBUTE_WRONG, .text = bytes};
 }
 
 static struct ow_attribute header_attribute(const struct ow_record *record, struct ow_slice name)

@@ -8,6 +8,13 @@
 
 json_t *ow_json_parse(struct ow_slice bytes, struct ow_arena *arena, const char **ret_detail)
 {
+    /* jansson 2.14 loses a NUL behind a number or a word, and would take what no other reader does.
+     */
+    const uint8_t *nul = bytes.len == 0 ? NULL : memchr(bytes.ptr, 0, bytes.len);
+    if (nul != NULL) {
+        *ret_detail = ow_arena_printf(arena, "not JSON: a NUL at byte %zu", nul - bytes.ptr + 1);
+        return NULL;
+    }
     json_error_t error;
     json_t *value = json_loadb((const char *)bytes.ptr, bytes.len,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);

@@ -111,9 +111,12 @@ def look(document, record, place):
 
 def utf8(data):
     try:
-        return data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Rejected("malformed", "not UTF-8") from error
+    if "\0" in text:
+        raise Rejected("malformed", "a NUL character")
+    return text
 
 
 def parse_json(value):
@@ -181,8 +184,8 @@ def binary(attributes, content_type, media, value):
         document["data"] = parse_json(value)
     else:
         try:
-            document["data"] = value.decode("utf-8")
-        except UnicodeDecodeError:
+            document["data"] = utf8(value)
+        except Rejected:
             document["data_base64"] = value.hex()        # nothing resolves into it, so its text does not matter
     return document
 
