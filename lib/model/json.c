@@ -19,6 +19,11 @@ json_t *ow_json_parse(struct ow_slice bytes, struct ow_arena *arena, const char 
     json_t *value = json_loadb((const char *)bytes.ptr, bytes.len,
                                JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (value == NULL) {
+        /* It quotes what it stopped at, and may cut a character in two. */
+        char *quote = strstr(error.text, " near '");
+        if (quote != NULL && !ow_slice_is_utf8(ow_slice_of(error.text))) {
+            *quote = '\0';
+        }
         *ret_detail = ow_arena_printf(arena, "not JSON: %s at byte %d", error.text, error.position);
     }
     return value;

@@ -223,6 +223,8 @@ static void set__wrong__is_refused_by_name(void **state)
     assert_int_equal(ow_option_set(&root, &tree, "group", "7", &err), OW_BAD_CONFIG);
     assert_string_equal(err.text, "--set group: 'group' is a group of keys, name one of them");
     assert_int_equal(ow_option_set(&root, &tree, "name.x", "7", &err), OW_BAD_CONFIG);
+    assert_int_equal(ow_option_set(&root, &tree, "name", "\xff", &err), OW_BAD_CONFIG);
+    assert_non_null(strstr(err.text, "not UTF-8")); /* the file's value must not stay in silence */
     assert_int_equal(ow_option_set(&root, &tree, "group.count", "many", &err), OW_OK);
     assert_int_equal(ow_option_check(&root, &tree, &err), OW_BAD_CONFIG);
     assert_string_equal(err.text,
