@@ -143,8 +143,23 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
     return take_ends(apply, chunks, count, err);
 }
 
+/* An operator has moved the group, and that is honoured. */
+static enum ow_status move_position(struct ow_apply *apply, struct ow_position *position,
+                                    const struct ow_assigned *assigned, struct ow_err *err)
+{
+    struct ow_arena *arena = &apply->partitions.work;
+    if (assigned->resume == OW_RESUME_SKIPPED) {
+        ow_position_skip(position, arena, assigned->offset);
+        return OW_OK;
+    }
+    OW_TRY(ow_store_ledger(apply->options.store, arena, position, assigned->offset, err));
+    ow_position_rewind(position, arena, assigned->offset);
+    return OW_OK;
+}
+
 /* What an assignment does to one partition's position. */
-static void take_assigned(struct ow_apply *apply, const struct ow_assigned *assigned)
+static enum ow_status take_assigned(struct ow_apply *apply, const struct ow_assigned *assigned,
+                                    struct ow_err *err)
 {
     const struct ow_slice topic = ow_slice_of(assigned->topic);
     struct ow_partition *partition =
@@ -157,23 +172,21 @@ static void take_assigned(struct ow_apply *apply, const struct ow_assigned *assi
     partition->check_anchor = assigned->check_anchor;
     partition->at_end = false;
     partition->last_timestamp_ms = INT64_MIN;
+    const bool moved =
+        assigned->resume == OW_RESUME_REWOUND || assigned->resume == OW_RESUME_SKIPPED;
+    if (partition->settled.stored && !moved) {
+        return OW_OK; /* START and COMMITTED were planned before the position became durable: it
+                         knows better */
+    }
     if (!partition->settled.stored) {
         /* A first start that failed before its commit may have guessed another offset. */
         partition->settled.next_offset = partition->settled.high_offset = assigned->offset;
-    } else if (assigned->resume != OW_RESUME_REWOUND && assigned->resume != OW_RESUME_SKIPPED) {
-        return; /* START and COMMITTED were planned before the position became durable: it knows
-                   better */
     }
     partition->has_committed = false;
     struct ow_position *position = ow_partition_touch(&apply->partitions, partition);
     position->dirty = true;
-    if (assigned->resume == OW_RESUME_SKIPPED) {
-        ow_position_skip(position, &apply->arena, assigned->offset);
-    } else {
-        position->has_anchor = position->has_anchor && position->next_offset == assigned->offset;
-        position->next_offset = assigned->offset;
-    }
     position->seen_committed = assigned->committed;
+    return moved ? move_position(apply, position, assigned, err) : OW_OK;
 }
 
 enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk *chunk,
@@ -185,14 +198,16 @@ enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk
     }
     enum ow_status status = ow_batch_begin(apply, err);
     if (status == OW_OK) {
-        for (size_t i = 0; i < chunk->assigned_count; i++) {
-            take_assigned(apply, &chunk->assigned[i]);
+        for (size_t i = 0; status == OW_OK && i < chunk->assigned_count; i++) {
+            status = take_assigned(apply, &chunk->assigned[i], err);
         }
-        if (apply->partitions.touched == NULL) {
-            ow_store_rollback(apply->options.store);
-            apply->generation = chunk->generation;
-            return OW_OK;
-        }
+    }
+    if (status == OW_OK && apply->partitions.touched == NULL) {
+        ow_store_rollback(apply->options.store);
+        apply->generation = chunk->generation;
+        return OW_OK;
+    }
+    if (status == OW_OK) {
         status = ow_batch_write(apply, err);
     }
     if (status == OW_OK) {
@@ -253,7 +268,6 @@ enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *
         ow_batch_roll_back(apply);
         return status;
     }
-    apply->totals.timed_out += (int64_t)count;
     *ret_more = count == OVERDUE_SLICE;
     return OW_OK;
 }

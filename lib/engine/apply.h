@@ -25,13 +25,10 @@ struct ow_apply_options {
 
 /* What was handled since _open. */
 struct ow_totals {
-    int64_t records; /* handled, re-reads included */
+    int64_t records; /* handled, re-reads included; not what was dropped */
     int64_t counts[OW_OUTCOME_COUNT];
     int64_t reread;
-    int64_t dropped; /* below the position, or of an older assignment: not counted in records */
-    int64_t timed_out;
     int64_t batches;
-    int64_t poisoned;
 };
 
 struct ow_apply {

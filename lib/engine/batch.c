@@ -5,6 +5,7 @@
 void ow_batch_start_world(struct ow_apply *apply)
 {
     const int64_t next_ref = apply->world.next_ref;
+    ow_arena_reset(&apply->arena);
     ow_world_reset(&apply->world, &apply->arena, apply->options.machines,
                    ow_clock_now_ms(&apply->options.clock));
     apply->world.next_ref =
@@ -13,7 +14,6 @@ void ow_batch_start_world(struct ow_apply *apply)
 
 enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 {
-    ow_arena_reset(&apply->arena);
     ow_batch_start_world(apply);
     return ow_store_begin(apply->options.store, &apply->world, err);
 }
@@ -79,7 +79,7 @@ enum ow_status ow_batch_read(struct ow_apply *apply, const struct ow_event *cons
         ow_world_want(&apply->world, events[i]);
         const struct ow_partition *partition =
             ow_partitions_find(&apply->partitions, record->topic, record->partition);
-        if (record->offset < partition->settled.high_offset) {
+        if (ow_position_sight(&partition->settled, record->offset) == OW_SIGHT_REREAD) {
             (void)ow_world_quarantine_at(&apply->world, record);
         }
     }
@@ -139,7 +139,6 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
     struct ow_partition *partition =
         ow_partitions_find(&apply->partitions, record->topic, record->partition);
     if (!ow_batch_is_wanted(apply, record)) {
-        totals->dropped++;
         return check_anchor(apply, partition, record, err);
     }
     partition->check_anchor = false;
@@ -152,7 +151,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
                                   apply->options.claim_skew_ms);
     struct ow_decision decision;
     ow_decide(&apply->world, event, &judging, &decision);
-    ow_position_handled(position, &apply->arena, record->offset, decision.outcome);
+    ow_position_handled(position, &apply->partitions.work, record->offset, decision.outcome);
     partition->last_handled = record;
     partition->at_end = false;
     if (record->timestamp_ms >= 0) {

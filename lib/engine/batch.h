@@ -9,9 +9,10 @@
 
 #include "engine/apply.h"
 
-/* Empties the arena and the world, and begins a transaction. */
+/* Empties the world and begins a transaction. */
 enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err) OW_MUST_USE;
-/* An empty world within the transaction; what was read before is forgotten, refs go on counting. */
+/* An empty world in an empty arena, within the transaction: what was read before is gone, refs go
+ * on counting. */
 void ow_batch_start_world(struct ow_apply *apply);
 /* Whether a record still counts: of this assignment and not below the position. */
 bool ow_batch_is_wanted(const struct ow_apply *apply, const struct ow_record *record);

@@ -6,11 +6,17 @@ void ow_partitions_init(struct ow_partitions *partitions)
 {
     *partitions = (struct ow_partitions){0};
     ow_arena_init(&partitions->arena, (size_t)16 * 1024);
+    ow_arena_init(&partitions->work, (size_t)64 * 1024);
     ow_map_init(&partitions->map, &partitions->arena);
 }
 
 void ow_partitions_done(struct ow_partitions *partitions)
 {
+    for (struct ow_partition *partition = partitions->list; partition != NULL;
+         partition = partition->next) {
+        ow_arena_done(&partition->settled_runs);
+    }
+    ow_arena_done(&partitions->work);
     ow_arena_done(&partitions->arena);
 }
 
@@ -36,12 +42,9 @@ static struct ow_partition *add(struct ow_partitions *partitions,
                                 const struct ow_position *position)
 {
     struct ow_partition *partition = OW_ARENA_NEW(&partitions->arena, struct ow_partition);
-    ow_position_copy(&partition->settled, position);
+    ow_arena_init(&partition->settled_runs, 8 * sizeof(struct ow_run));
+    ow_position_copy(&partition->settled, &partition->settled_runs, position);
     partition->settled.topic = ow_arena_copy(&partitions->arena, position->topic);
-    if (position->last_run != NULL) {
-        partition->settled.tail.outcome =
-            ow_arena_text(&partitions->arena, ow_slice_of(position->last_run->outcome));
-    }
     partition->last_timestamp_ms = INT64_MIN;
     partition->next = partitions->list;
     partitions->list = partition;
@@ -54,15 +57,7 @@ static struct ow_partition *add(struct ow_partitions *partitions,
 void ow_partitions_load(struct ow_partitions *partitions, const struct ow_position *list)
 {
     for (; list != NULL; list = list->next) {
-        struct ow_partition *known = ow_partitions_find(partitions, list->topic, list->partition);
-        if (known == NULL) {
-            (void)add(partitions, list);
-        } else if (known->settled.incarnation < list->incarnation) {
-            /* Only the newest incarnation of a topic goes on; the older ones are its past. */
-            const struct ow_slice topic = known->settled.topic;
-            ow_position_copy(&known->settled, list);
-            known->settled.topic = topic;
-        }
+        (void)add(partitions, list);
     }
 }
 
@@ -82,7 +77,7 @@ struct ow_position *ow_partition_touch(struct ow_partitions *partitions,
 {
     if (!partition->touched) {
         partition->touched = true;
-        ow_position_copy(&partition->working, &partition->settled);
+        ow_position_copy(&partition->working, &partitions->work, &partition->settled);
         partition->last_handled = NULL;
         partition->next_touched = partitions->touched;
         partitions->touched = partition;
@@ -115,7 +110,8 @@ void ow_partitions_settle(struct ow_partitions *partitions)
 {
     for (struct ow_partition *partition = partitions->touched; partition != NULL;
          partition = partition->next_touched) {
-        ow_position_copy(&partition->settled, &partition->working);
+        ow_arena_reset(&partition->settled_runs);
+        ow_position_copy(&partition->settled, &partition->settled_runs, &partition->working);
         partition->settled.stored = true;
         partition->has_committed =
             partition->has_committed && partition->settled.seen_committed >= 0;
@@ -123,6 +119,7 @@ void ow_partitions_settle(struct ow_partitions *partitions)
         partition->last_handled = NULL;
     }
     partitions->touched = NULL;
+    ow_arena_reset(&partitions->work);
 }
 
 void ow_partitions_forget(struct ow_partitions *partitions)
@@ -133,6 +130,7 @@ void ow_partitions_forget(struct ow_partitions *partitions)
         partition->last_handled = NULL;
     }
     partitions->touched = NULL;
+    ow_arena_reset(&partitions->work);
 }
 
 int64_t ow_partitions_stream_time_ms(const struct ow_partitions *partitions, int64_t now_ms,

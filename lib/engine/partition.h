@@ -2,7 +2,8 @@
  * partition: what the apply thread knows of each partition: its position, settled and in work, and
  * its stream time.
  *
- * Threads: the apply thread's. Memory: an arena of process life; partitions are never forgotten.
+ * Threads: the apply thread's. Memory: an arena of process life, for partitions are never
+ * forgotten; one of the batch, emptied by _settle and _forget.
  */
 #ifndef OW_ENGINE_PARTITION_H
 #define OW_ENGINE_PARTITION_H
@@ -12,9 +13,10 @@
 struct ow_durable_entry;
 
 struct ow_partition {
-    struct ow_position settled; /* as committed */
-    struct ow_position working; /* as this batch has it */
-    bool touched;               /* working holds in this batch */
+    struct ow_position settled;   /* as committed */
+    struct ow_arena settled_runs; /* of its ledger */
+    struct ow_position working;   /* as this batch has it; its runs are in ow_partitions.work */
+    bool touched;                 /* working holds in this batch */
     bool assigned;
     bool check_anchor; /* the next record below next_offset is compared with the anchor */
     bool at_end;
@@ -28,6 +30,7 @@ struct ow_partition {
 
 struct ow_partitions {
     struct ow_arena arena;
+    struct ow_arena work; /* this batch's ledger runs */
     struct ow_map map;
     struct ow_partition *list;
     struct ow_partition *touched; /* in this batch */

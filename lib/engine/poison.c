@@ -19,7 +19,7 @@ static enum ow_status try_alone(struct ow_apply *apply, const struct ow_event *e
         ow_partitions_find(&apply->partitions, event->record->topic, event->record->partition);
     struct ow_position *working = ow_partition_touch(&apply->partitions, partition);
     struct ow_position before;
-    ow_position_copy(&before, working);
+    ow_position_copy(&before, &apply->partitions.work, working);
     const struct ow_totals totals_before = *totals;
     const int64_t next_ref_before = apply->world.next_ref;
 
@@ -30,50 +30,80 @@ static enum ow_status try_alone(struct ow_apply *apply, const struct ow_event *e
     const enum ow_status status = ow_batch_write(apply, err);
     if (status == OW_OK && !attempt->dry) {
         OW_TRY(ow_store_release(apply->options.store, err));
-        ow_position_copy(&before, working); /* what was written is clean for the next record */
-        ow_position_copy(working, &before);
+        /* What was written is clean for the next record. */
+        ow_position_copy(working, &apply->partitions.work, working);
         return OW_OK;
     }
     if (status == OW_OK || status == OW_RECORD_REFUSED) {
         struct ow_err ignored;
         OW_TRY(ow_store_rollback_to(apply->options.store, &ignored));
-        ow_position_copy(working, &before);
+        *working = before;
         *totals = totals_before;
         apply->world.next_ref = next_ref_before;
     }
     return status;
 }
 
-/*
- * Whose fault it is, when not the record's own: the fewest of the parked records that it wakes,
- * such that without them the store takes the rest. Starts with all of them, and takes the innocent
- * out one by one.
- */
-static enum ow_status find_guilty_parked(struct ow_apply *apply, const struct ow_event *event,
-                                         int64_t *ids, struct ow_judging *judging,
-                                         struct ow_totals *totals, struct ow_err *err)
+/* Whether a parked record was judged in the try that was made last. */
+static bool was_judged(struct ow_apply *apply, const struct ow_event *event, int64_t id)
 {
-    OW_TRY(
-        try_alone(apply, event, &(struct attempt){.judging = *judging, .dry = true}, totals, err));
+    const struct ow_parked *parked =
+        ow_world_entity(&apply->world, event->machine, event->entity_id)->parked;
+    while (parked != NULL && parked->id != id) {
+        parked = parked->next;
+    }
+    return parked != NULL && parked->gone;
+}
+
+/*
+ * Takes suspects off the list, one by one: those without whom on it the store takes the rest. With
+ * only_judged those alone that were really judged then: one that waits for another suspect is not
+ * cleared by being left alone.
+ */
+static enum ow_status clear_suspects(struct ow_apply *apply, const struct ow_event *event,
+                                     int64_t *ids, struct ow_judging *judging, bool only_judged,
+                                     struct ow_err *err)
+{
+    struct ow_totals ignored = {0};
     for (size_t i = 0; i < judging->poison_parked_count;) {
         const int64_t tried = ids[i];
         const size_t last = --judging->poison_parked_count;
         memmove(&ids[i], &ids[i + 1], (last - i) * sizeof(*ids));
         const enum ow_status status = try_alone(
-            apply, event, &(struct attempt){.judging = *judging, .dry = true}, totals, err);
-        if (status == OW_RECORD_REFUSED) {
-            memmove(&ids[i + 1], &ids[i], (last - i) * sizeof(*ids));
-            ids[i++] = tried;
-            judging->poison_parked_count++;
-        } else if (status != OW_OK) {
+            apply, event, &(struct attempt){.judging = *judging, .dry = true}, &ignored, err);
+        if (status != OW_OK && status != OW_RECORD_REFUSED) {
             return status;
         }
+        if (status == OW_OK && (!only_judged || was_judged(apply, event, tried))) {
+            i = only_judged ? 0 : i; /* whoever waited for it can be judged now */
+            continue;
+        }
+        memmove(&ids[i + 1], &ids[i], (last - i) * sizeof(*ids));
+        ids[i++] = tried;
+        judging->poison_parked_count++;
     }
     return OW_OK;
 }
 
+/*
+ * Whose fault it is, when not the record's own: the fewest of the parked records that it wakes,
+ * such that without them the store takes the rest. All are suspects at first. Who is innocent is
+ * cleared, in the order in which they can be judged; then those that nobody gets to judge.
+ */
+static enum ow_status find_guilty_parked(struct ow_apply *apply, const struct ow_event *event,
+                                         int64_t *ids, struct ow_judging *judging,
+                                         struct ow_err *err)
+{
+    struct ow_totals ignored = {0};
+    OW_TRY(try_alone(apply, event, &(struct attempt){.judging = *judging, .dry = true}, &ignored,
+                     err));
+    OW_TRY(clear_suspects(apply, event, ids, judging, true, err));
+    return clear_suspects(apply, event, ids, judging, false, err);
+}
+
 /* The ids of what is parked under the event's entity. */
-static int64_t *list_parked(struct ow_apply *apply, const struct ow_event *event, size_t *ret_count)
+static int64_t *list_parked(struct ow_apply *apply, const struct ow_event *event,
+                            struct ow_arena *arena, size_t *ret_count)
 {
     const struct ow_parked *first =
         event->verdict == OW_OUTCOME_APPLIED
@@ -83,7 +113,7 @@ static int64_t *list_parked(struct ow_apply *apply, const struct ow_event *event
     for (const struct ow_parked *parked = first; parked != NULL; parked = parked->next) {
         count++;
     }
-    int64_t *ids = OW_ARENA_ARRAY(&apply->arena, count, int64_t);
+    int64_t *ids = OW_ARENA_ARRAY(arena, count, int64_t);
     count = 0;
     for (const struct ow_parked *parked = first; parked != NULL; parked = parked->next) {
         ids[count++] = parked->id;
@@ -92,30 +122,40 @@ static int64_t *list_parked(struct ow_apply *apply, const struct ow_event *event
     return ids;
 }
 
-/* Finds the guilty one. The record itself may be innocent: it may have woken a parked one that the
- * store refuses. */
-static enum ow_status judge_suspect(struct ow_apply *apply, const struct ow_event *event,
-                                    struct ow_totals *totals, struct ow_err *err)
+/*
+ * Finds the guilty one. The record itself may be innocent: it may have woken a parked one that the
+ * store refuses. Each try empties the batch's arena (what is parked is read anew), so what they are
+ * told is in notes.
+ */
+static enum ow_status judge_guilty(struct ow_apply *apply, const struct ow_event *event,
+                                   struct ow_arena *notes, struct ow_totals *totals,
+                                   struct ow_err *err)
 {
-    enum ow_status status = try_alone(apply, event, &(struct attempt){.dry = false}, totals, err);
-    if (status != OW_RECORD_REFUSED) {
-        return status;
-    }
     struct attempt attempt = {.dry = false};
     struct ow_judging *judging = &attempt.judging;
-    judging->poison_detail = ow_arena_text(&apply->arena, ow_slice_of(err->text));
-    int64_t *ids = list_parked(apply, event, &judging->poison_parked_count);
+    judging->poison_detail = ow_arena_text(notes, ow_slice_of(err->text));
+    int64_t *ids = list_parked(apply, event, notes, &judging->poison_parked_count);
     judging->poison_parked = ids;
+    enum ow_status status = OW_RECORD_REFUSED;
     if (judging->poison_parked_count > 0) {
-        status = find_guilty_parked(apply, event, ids, judging, totals, err);
+        status = find_guilty_parked(apply, event, ids, judging, err);
     }
     if (status != OW_OK && status != OW_RECORD_REFUSED) {
         return status;
     }
     judging->poison = status == OW_RECORD_REFUSED;
-    status = try_alone(apply, event, &attempt, totals, err);
-    if (status == OW_OK) {
-        totals->poisoned += judging->poison ? 1 : (int64_t)judging->poison_parked_count;
+    return try_alone(apply, event, &attempt, totals, err);
+}
+
+static enum ow_status judge_suspect(struct ow_apply *apply, const struct ow_event *event,
+                                    struct ow_totals *totals, struct ow_err *err)
+{
+    enum ow_status status = try_alone(apply, event, &(struct attempt){.dry = false}, totals, err);
+    if (status == OW_RECORD_REFUSED) {
+        struct ow_arena notes;
+        ow_arena_init(&notes, 4096);
+        status = judge_guilty(apply, event, &notes, totals, err);
+        ow_arena_done(&notes);
     }
     return status;
 }
@@ -127,7 +167,6 @@ enum ow_status ow_poison_judge_one_by_one(struct ow_apply *apply,
     OW_TRY(ow_batch_begin(apply, err));
     for (size_t i = 0; i < count; i++) {
         if (!ow_batch_is_wanted(apply, events[i]->record)) {
-            totals->dropped++;
             continue;
         }
         const enum ow_status status = judge_suspect(apply, events[i], totals, err);

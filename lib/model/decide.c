@@ -74,25 +74,25 @@ static void conflict(struct ow_world *world, const struct ow_event *event,
     ow_world_replace_conflict(world, fresh);
 }
 
-/* Step 5 where the key is taken. Another rule number means that the machine's file was edited: no
- * conflict. */
-static void meet_claim(struct ow_world *world, const struct ow_event *event,
-                       const struct ow_claim *claim, const struct ow_judging *judging,
-                       struct ow_quarantine *at_offset, struct ow_decision *decision)
+/* Another rule number means that the machine's file was edited: no conflict. */
+static bool is_conflict(const struct ow_claim *claim, const struct ow_event *event)
 {
-    const bool same_rule = claim->fingerprint[0] == event->fingerprint[0];
-    if (same_rule && memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0) {
+    return claim->fingerprint[0] == event->fingerprint[0] &&
+           memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0;
+}
+
+/* Step 5 where the key is taken. */
+static void meet_claim(struct ow_world *world, const struct ow_event *event,
+                       const struct ow_claim *claim, struct ow_decision *decision)
+{
+    if (is_conflict(claim, event)) {
         decision->outcome = OW_OUTCOME_QUARANTINED;
         decision->reason = OW_REASON_CONFLICT;
         conflict(world, event, claim);
         return;
     }
     decision->outcome = OW_OUTCOME_DUPLICATE;
-    if (!judging->reread) {
-        ow_judge_add_sighting(world, claim->ref, "same_id", event->record);
-    } else if (at_offset != NULL && at_offset->id == claim->ref) {
-        at_offset->seen++; /* the very record that lies in quarantine, read again */
-    }
+    ow_judge_add_sighting(world, claim->ref, "same_id", event->record);
 }
 
 static void take_claim(struct ow_world *world, const struct ow_event *event, struct ow_claim *claim)
@@ -104,13 +104,12 @@ static void take_claim(struct ow_world *world, const struct ow_event *event, str
 
 /* Steps 5 to 9. */
 static void judge_claimable(struct ow_world *world, const struct ow_event *event,
-                            const struct ow_judging *judging, struct ow_quarantine *at_offset,
-                            struct ow_decision *decision)
+                            const struct ow_judging *judging, struct ow_decision *decision)
 {
     struct ow_claim *claim = ow_world_claim(world, event->key, event->event->claim->retention_ms);
     OW_INVARIANT(claim->loaded);
     if (claim->taken) {
-        meet_claim(world, event, claim, judging, at_offset, decision);
+        meet_claim(world, event, claim, decision);
         return;
     }
     take_claim(world, event, claim);
@@ -149,21 +148,58 @@ static bool owns_claim(enum ow_reason reason)
     return owns[reason];
 }
 
+/* Where the key of a re-read record is taken, as it should be. */
+static void meet_claim_again(struct ow_world *world, const struct ow_event *event,
+                             const struct ow_claim *claim, struct ow_quarantine *at_offset,
+                             struct ow_decision *decision)
+{
+    struct ow_quarantine *row = at_offset->id == claim->ref ? at_offset : NULL;
+    if (is_conflict(claim, event)) {
+        row = ow_world_conflict(world, claim->ref, event->fingerprint);
+        OW_INVARIANT(row->loaded || claim->fresh);
+        *decision =
+            (struct ow_decision){.outcome = OW_OUTCOME_QUARANTINED, .reason = OW_REASON_CONFLICT};
+    }
+    if (row != NULL && row->id != 0) {
+        row->seen++;
+    }
+}
+
+/*
+ * A record below the high mark has had its outcome, whatever a newer machine file or a pruned claim
+ * would make of it now: a replay changes nothing but how often it was seen in quarantine.
+ */
+static void see_again(struct ow_world *world, const struct ow_event *event,
+                      struct ow_decision *decision)
+{
+    struct ow_quarantine *at_offset = ow_world_quarantine_at(world, event->record);
+    OW_INVARIANT(at_offset->loaded);
+    *decision = (struct ow_decision){.outcome = OW_OUTCOME_DUPLICATE};
+    if (at_offset->id != 0 && !owns_claim(at_offset->reason)) {
+        at_offset->seen++;
+        *decision =
+            (struct ow_decision){.outcome = OW_OUTCOME_QUARANTINED, .reason = at_offset->reason};
+        return;
+    }
+    if (event->verdict != OW_OUTCOME_APPLIED) {
+        return;
+    }
+    const struct ow_claim *claim =
+        ow_world_claim(world, event->key, event->event->claim->retention_ms);
+    OW_INVARIANT(claim->loaded);
+    if (claim->taken) {
+        meet_claim_again(world, event, claim, at_offset, decision);
+    }
+}
+
 void ow_decide(struct ow_world *world, const struct ow_event *event,
                const struct ow_judging *judging, struct ow_decision *ret_decision)
 {
     *ret_decision = (struct ow_decision){.outcome = event->verdict, .reason = event->reason};
-    struct ow_quarantine *at_offset =
-        judging->reread ? ow_world_quarantine_at(world, event->record) : NULL;
-    OW_INVARIANT(at_offset == NULL || at_offset->loaded);
-    if (at_offset != NULL && at_offset->id != 0 && !owns_claim(at_offset->reason)) {
-        at_offset->seen++;
-        *ret_decision =
-            (struct ow_decision){.outcome = OW_OUTCOME_QUARANTINED, .reason = at_offset->reason};
-        return;
-    }
-    if (event->verdict == OW_OUTCOME_APPLIED) {
-        judge_claimable(world, event, judging, at_offset, ret_decision);
+    if (judging->reread) {
+        see_again(world, event, ret_decision);
+    } else if (event->verdict == OW_OUTCOME_APPLIED) {
+        judge_claimable(world, event, judging, ret_decision);
     } else if (event->verdict == OW_OUTCOME_QUARANTINED) {
         (void)ow_judge_add_quarantine(world, world->next_ref++, event->reason, event->detail, event,
                                       event->record);

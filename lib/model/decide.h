@@ -13,7 +13,7 @@
 
 struct ow_judging {
     int64_t horizon_ms; /* of the event's retention class; INT64_MIN: none */
-    bool reread;        /* below the partition's high mark: leaves no sighting and no new merge */
+    bool reread;        /* below the partition's high mark: it has had its outcome */
     bool poison;        /* the store refused its effects: quarantine it, whatever its cell says */
     const int64_t
         *poison_parked; /* likewise, of the parked records that it wakes those with these ids */

@@ -10,74 +10,25 @@ enum ow_sight ow_position_sight(const struct ow_position *position, int64_t offs
     if (offset < position->next_offset) {
         return OW_SIGHT_DROP;
     }
-    return offset < position->high_offset ? OW_SIGHT_REREAD : OW_SIGHT_NEW;
+    return offset >= position->high_offset || ow_ledger_is_open(&position->ledger, offset)
+               ? OW_SIGHT_NEW
+               : OW_SIGHT_REREAD;
 }
 
-void ow_position_copy(struct ow_position *to, const struct ow_position *from)
+void ow_position_copy(struct ow_position *to, struct ow_arena *arena,
+                      const struct ow_position *from)
 {
     *to = *from;
-    to->new_runs = NULL;
     to->next = NULL;
     to->dirty = false;
-    if (from->last_run != NULL) {
-        to->tail = *from->last_run;
-        to->tail.dirty = false;
-        to->tail.next = NULL;
-        to->last_run = &to->tail;
-    }
+    ow_ledger_copy(&to->ledger, arena, &from->ledger, from->next_offset);
 }
 
-/* The tail changes: it is the first run of this batch to be written. */
-static void mark_dirty(struct ow_position *position, struct ow_run *tail)
+static void move_to(struct ow_position *position, int64_t offset)
 {
+    position->next_offset = offset;
+    position->high_offset = offset > position->high_offset ? offset : position->high_offset;
     position->dirty = true;
-    if (!tail->dirty) {
-        OW_INVARIANT(position->new_runs == NULL);
-        tail->dirty = true;
-        position->new_runs = tail;
-    }
-}
-
-static void open_run(struct ow_position *position, struct ow_arena *arena, int64_t first_offset,
-                     int64_t last_offset, const char *outcome, int64_t records)
-{
-    struct ow_run *run = OW_ARENA_NEW(arena, struct ow_run);
-    *run = (struct ow_run){.first_offset = first_offset,
-                           .last_offset = last_offset,
-                           .records = records,
-                           .outcome = outcome};
-    run->dirty = true;
-    if (position->last_run != NULL && position->last_run->dirty) {
-        position->last_run->next = run;
-    } else {
-        OW_INVARIANT(position->new_runs == NULL);
-        position->new_runs = run;
-    }
-    position->last_run = run;
-    position->dirty = true;
-}
-
-/* The ledger covers every offset from the first position to the high mark: a gap joins the run
- * before it. */
-static void extend_ledger(struct ow_position *position, struct ow_arena *arena, int64_t offset,
-                          const char *outcome)
-{
-    struct ow_run *tail = position->last_run;
-    if (tail == NULL) {
-        open_run(position, arena, position->high_offset, offset, outcome, 1);
-        return;
-    }
-    if (tail->last_offset < offset - 1) {
-        tail->last_offset = offset - 1;
-        mark_dirty(position, tail);
-    }
-    if (strcmp(tail->outcome, outcome) == 0) {
-        tail->last_offset = offset;
-        tail->records++;
-        mark_dirty(position, tail);
-    } else {
-        open_run(position, arena, offset, offset, outcome, 1);
-    }
 }
 
 void ow_position_handled(struct ow_position *position, struct ow_arena *arena, int64_t offset,
@@ -86,40 +37,42 @@ void ow_position_handled(struct ow_position *position, struct ow_arena *arena, i
     const enum ow_sight sight = ow_position_sight(position, offset);
     OW_REQUIRE(sight != OW_SIGHT_DROP);
     if (sight == OW_SIGHT_NEW) {
-        extend_ledger(position, arena, offset, ow_outcome_text(outcome));
+        ow_ledger_add(&position->ledger, arena, position->next_offset, offset,
+                      ow_outcome_text(outcome));
         position->counts[outcome]++;
-        position->high_offset = offset + 1;
     } else {
+        ow_ledger_pass(&position->ledger, position->next_offset, offset);
         position->reread++;
     }
-    position->next_offset = offset + 1;
-    position->dirty = true;
-    OW_ENSURE(position->next_offset <= position->high_offset);
+    move_to(position, offset + 1);
 }
 
 void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
 {
     if (to_offset > position->high_offset) {
-        open_run(position, arena, position->high_offset, to_offset - 1, "skipped", 0);
-        position->high_offset = to_offset;
+        ow_ledger_skip(&position->ledger, arena, position->high_offset, to_offset - 1);
     }
-    position->next_offset = to_offset;
     position->has_anchor = false;
-    position->dirty = true;
+    move_to(position, to_offset);
+}
+
+void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+{
+    OW_REQUIRE(to_offset <= position->high_offset);
+    const struct ow_run *first = position->ledger.first;
+    const int64_t first_offset = first == NULL ? position->high_offset : first->first_offset;
+    if (to_offset < first_offset) {
+        ow_ledger_skip(&position->ledger, arena, to_offset, first_offset - 1);
+    }
+    position->has_anchor = position->has_anchor && position->next_offset == to_offset;
+    move_to(position, to_offset);
 }
 
 void ow_position_end(struct ow_position *position, int64_t offset)
 {
     OW_REQUIRE(offset > position->next_offset);
-    if (offset > position->high_offset) {
-        if (position->last_run != NULL) {
-            position->last_run->last_offset = offset - 1;
-            mark_dirty(position, position->last_run);
-        }
-        position->high_offset = offset;
-    }
-    position->next_offset = offset;
-    position->dirty = true;
+    ow_ledger_pass(&position->ledger, position->next_offset, offset);
+    move_to(position, offset);
 }
 
 void ow_metadata_format(char text[OW_METADATA_BYTES], const char *store_id, int64_t epoch,
@@ -156,7 +109,8 @@ struct ow_metadata ow_metadata_parse(struct ow_slice text)
     if (take_field(&text, "onceward/", &version) && ow_slice_equals_text(version, "1") &&
         take_field(&text, "s=", &store_id) && take_field(&text, "e=", &epoch) &&
         take_field(&text, "o=", &offset) && store_id.len < sizeof(metadata.store_id) &&
-        ow_parse_i64(epoch, &metadata.epoch) && ow_parse_i64(offset, &metadata.offset)) {
+        ow_slice_is_text(store_id) && ow_parse_i64(epoch, &metadata.epoch) &&
+        ow_parse_i64(offset, &metadata.offset)) {
         memcpy(metadata.store_id, store_id.ptr, store_id.len);
         metadata.ours = true;
     }

@@ -12,17 +12,24 @@
 #include "model/world.h"
 
 enum ow_sight { OW_SIGHT_DROP, OW_SIGHT_NEW, OW_SIGHT_REREAD };
-/* Below next_offset: drop. Below high_offset: a re-read. Else new. */
+/* Below next_offset: drop. Below high_offset: a re-read, unless the ledger is open there. Else new.
+ */
 enum ow_sight ow_position_sight(const struct ow_position *position, int64_t offset);
 
-/* to = from with the ledger's tail in its own storage, clean: before a batch, and back after its
- * commit. */
-void ow_position_copy(struct ow_position *to, const struct ow_position *from);
+/* *to = from, clean, with runs of its own in arena: before a batch, and back after it was written.
+ */
+void ow_position_copy(struct ow_position *to, struct ow_arena *arena,
+                      const struct ow_position *from);
 /* An operator moved the group forward, and that is allowed: the ledger says "skipped" for what lies
  * between. */
 void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
+/*
+ * An operator moved the group back. The ledger must be known from to_offset on. Before the first
+ * position everything is skipped until it is read.
+ */
+void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
 
-/* Counts a handled record: moves next_offset and high_offset, extends or opens a ledger run. Not
+/* Counts a handled record: moves next_offset and high_offset, and the ledger where it is new. Not
  * for dropped ones. */
 void ow_position_handled(struct ow_position *position, struct ow_arena *arena, int64_t offset,
                          enum ow_outcome outcome);

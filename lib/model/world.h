@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "model/event.h"
+#include "model/ledger.h"
 
 struct ow_claim {
     uint8_t key[OW_CLAIM_KEY_BYTES];
@@ -98,17 +99,10 @@ struct ow_quarantine {
     struct ow_quarantine *next;
 };
 
-struct ow_run {
-    int64_t first_offset, last_offset, records;
-    const char *outcome; /* an outcome's text, or skipped, lost */
-    bool dirty;
-    struct ow_run *next;
-};
-
 /*
- * A partition's position with its counters and the ledger's end. The engine keeps the settled one
- * (as committed) and works on a copy during a batch, so that a rollback forgets everything; see
- * position.h.
+ * A partition's position with its counters and what is known of its ledger. The engine keeps the
+ * settled one (as committed) and works on a copy during a batch, so that a rollback forgets
+ * everything; see position.h.
  */
 struct ow_position {
     struct ow_slice topic;
@@ -122,10 +116,7 @@ struct ow_position {
     int64_t reread;
     bool stored; /* has a row */
     bool dirty;
-    struct ow_run *last_run; /* the ledger's last run, NULL: none yet */
-    struct ow_run
-        *new_runs;      /* all dirty runs of this batch, in order; the last of them is last_run */
-    struct ow_run tail; /* storage of last_run between batches */
+    struct ow_ledger ledger;
     struct ow_position *next;
 };
 

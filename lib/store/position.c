@@ -1,7 +1,7 @@
 #include "store/internal.h"
 
-static enum ow_status read_last_run(struct ow_store *store, struct ow_arena *arena,
-                                    struct ow_position *position, struct ow_err *err);
+#include <inttypes.h>
+
 static enum ow_status write_one(struct ow_store *store, const struct ow_position *position,
                                 struct ow_err *err);
 
@@ -43,7 +43,7 @@ enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena
         OW_TRY(ow_sql_step(read, &row, err));
     }
     for (struct ow_position *position = list; position != NULL; position = position->next) {
-        OW_TRY(read_last_run(store, arena, position, err));
+        OW_TRY(ow_store_ledger(store, arena, position, position->next_offset, err));
     }
     *ret_list = list;
     return OW_OK;
@@ -56,21 +56,33 @@ static void bind_partition(struct ow_statement *statement, const struct ow_posit
     ow_sql_bind_i64(statement, position->incarnation);
 }
 
-static enum ow_status read_last_run(struct ow_store *store, struct ow_arena *arena,
-                                    struct ow_position *position, struct ow_err *err)
+enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
+                               struct ow_position *position, int64_t from_offset,
+                               struct ow_err *err)
 {
-    struct ow_statement *read = ow_store_statement(store, OW_STATEMENT_LEDGER_LAST);
-    bool row = false;
+    struct ow_statement *read = ow_store_statement(store, OW_STATEMENT_LEDGER_FROM);
+    position->ledger = (struct ow_ledger){0};
     bind_partition(read, position);
+    ow_sql_bind_i64(read, from_offset);
+    bool row = false;
     OW_TRY(ow_sql_step(read, &row, err));
-    if (row) {
-        struct ow_run *run = OW_ARENA_NEW(arena, struct ow_run);
-        run->first_offset = ow_sql_i64(read, 0);
-        run->last_offset = ow_sql_i64(read, 1);
-        run->records = ow_sql_i64(read, 2);
-        run->outcome = ow_arena_text(arena, ow_sql_slice(read, 3));
-        position->last_run = run;
-        ow_sql_reset(read);
+    while (row) {
+        const struct ow_run run = {.first_offset = ow_sql_i64(read, 0),
+                                   .last_offset = ow_sql_i64(read, 1),
+                                   .records = ow_sql_i64(read, 2),
+                                   .outcome = ow_ledger_outcome(ow_sql_slice(read, 3))};
+        if (run.outcome == NULL) {
+            const enum ow_status status =
+                ow_fail(err, OW_UNSAFE,
+                        OW_SLICE_FMT "[%d]: the ledger says '" OW_SLICE_FMT "' of offset %" PRId64
+                                     ", which is no outcome",
+                        OW_SLICE_ARG(position->topic), (int)position->partition,
+                        OW_SLICE_ARG(ow_sql_slice(read, 3)), run.first_offset);
+            ow_sql_reset(read);
+            return status;
+        }
+        ow_ledger_load(&position->ledger, arena, &run);
+        OW_TRY(ow_sql_step(read, &row, err));
     }
     return OW_OK;
 }
@@ -89,14 +101,32 @@ static enum ow_status write_run(struct ow_store *store, const struct ow_position
     return ow_sql_run(statement, NULL, err);
 }
 
+static enum ow_status delete_run(struct ow_store *store, const struct ow_position *position,
+                                 const struct ow_run *run, struct ow_err *err)
+{
+    struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_LEDGER_DELETE);
+    bind_partition(statement, position);
+    ow_sql_bind_i64(statement, run->stored_first);
+    return ow_sql_run(statement, NULL, err);
+}
+
+/* Old rows first: a run may begin where another one did. */
 static enum ow_status write_runs(struct ow_store *store, const struct ow_position *position,
                                  struct ow_err *err)
 {
-    for (const struct ow_run *run = position->new_runs; run != NULL; run = run->next) {
-        if (!run->dirty) {
-            continue;
+    const struct ow_ledger *ledger = &position->ledger;
+    for (const struct ow_run *run = ledger->gone; run != NULL; run = run->next) {
+        OW_TRY(delete_run(store, position, run, err));
+    }
+    for (const struct ow_run *run = ledger->first; run != NULL; run = run->next) {
+        if (run->stored_first >= 0 && run->stored_first != run->first_offset) {
+            OW_TRY(delete_run(store, position, run, err));
         }
-        OW_TRY(write_run(store, position, run, err));
+    }
+    for (const struct ow_run *run = ledger->first; run != NULL; run = run->next) {
+        if (run->dirty) {
+            OW_TRY(write_run(store, position, run, err));
+        }
     }
     return OW_OK;
 }
@@ -119,7 +149,7 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_position
                                 struct ow_err *err)
 {
     OW_REQUIRE(position->next_offset <= position->high_offset);
-    const struct ow_run *last = position->last_run;
+    const struct ow_run *last = position->ledger.last;
     OW_REQUIRE(last == NULL || last->last_offset == position->high_offset - 1);
     struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_POSITION_ROW);
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_POSITION_WRITE);

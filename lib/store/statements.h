@@ -79,9 +79,18 @@
       " applied, duplicate, stale, parked, quarantined, filtered, reread FROM ow_position p"       \
       " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                         \
       " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition")         \
-    X(LEDGER_LAST, "SELECT first_offset, last_offset, records, outcome FROM ow_ledger"             \
-                   " WHERE topic = ? AND partition = ? AND incarnation = ?"                        \
-                   " ORDER BY first_offset DESC LIMIT 1")
+    X(LEDGER_DELETE, "DELETE FROM ow_ledger WHERE topic = ? AND partition = ? AND incarnation = ?" \
+                     " AND first_offset = ?")                                                      \
+    /* From the run before an offset: open ones with their neighbours, the first and the last. */  \
+    X(LEDGER_FROM,                                                                                 \
+      "SELECT first_offset, last_offset, records, outcome FROM"                                    \
+      " (SELECT first_offset, last_offset, records, outcome,"                                      \
+      " lag(outcome) OVER w AS before, lead(outcome) OVER w AS after FROM ow_ledger"               \
+      " WHERE topic = ?1 AND partition = ?2 AND incarnation = ?3 AND first_offset >= coalesce("    \
+      "(SELECT max(first_offset) FROM ow_ledger WHERE topic = ?1 AND partition = ?2"               \
+      " AND incarnation = ?3 AND first_offset < ?4), 0) WINDOW w AS (ORDER BY first_offset))"      \
+      " WHERE before IS NULL OR after IS NULL OR outcome IN ('skipped', 'lost')"                   \
+      " OR before IN ('skipped', 'lost') OR after IN ('skipped', 'lost') ORDER BY first_offset")
 
 enum ow_statement_name {
 #define OW_STATEMENT_ENUM(name, text) OW_STATEMENT_##name,

@@ -52,9 +52,13 @@ int64_t ow_store_parked_count(const struct ow_store *store);
 /* The earliest deadline of all parked records, INT64_MAX: none. As of the last commit. */
 int64_t ow_store_first_deadline_ms(const struct ow_store *store);
 
-/* All positions with the last run of each ledger, into the arena. */
+/* All positions, with what must be known of their ledgers to go on there, into the arena. */
 enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena,
                                   struct ow_position **ret_list, struct ow_err *err) OW_MUST_USE;
+/* Likewise the ledger of one position, from an earlier offset on: an operator has moved it. */
+enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
+                               struct ow_position *position, int64_t from_offset,
+                               struct ow_err *err) OW_MUST_USE;
 
 /* BEGIN IMMEDIATE; asserts the epoch (UNSAFE), counts the batch, loads world->next_ref. */
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)

@@ -110,7 +110,7 @@ void ow_fixture_open(struct ow_fixture *fixture)
     fixture->position =
         (struct ow_position){.topic = ow_slice_of(fixture->topic), .seen_committed = -1};
     if (list != NULL) {
-        ow_position_copy(&fixture->position, list);
+        ow_position_copy(&fixture->position, &fixture->kept, list);
     }
     fixture->position_offset = fixture->position.high_offset;
 }
@@ -145,14 +145,9 @@ void ow_fixture_commit(struct ow_fixture *fixture)
     if (ow_store_commit(fixture->store, &fixture->world, &fixture->err) != OW_OK) {
         fail_msg("commit: %s", fixture->err.text);
     }
-    struct ow_position settled;
-    ow_position_copy(&settled, &fixture->position);
-    ow_position_copy(&fixture->position, &settled);
+    /* Out of the batch's arena. */
+    ow_position_copy(&fixture->position, &fixture->kept, &fixture->position);
     fixture->position.stored = true;
-    if (fixture->position.last_run != NULL) { /* out of the batch's arena */
-        const char *outcome = fixture->position.last_run->outcome;
-        fixture->position.tail.outcome = ow_arena_text(&fixture->kept, ow_slice_of(outcome));
-    }
 }
 
 static void must_read(struct ow_fixture *fixture)

@@ -15,8 +15,14 @@
 #include <cmocka.h>
 
 int ow_test_apply(void);
+int ow_test_apply_edges(void);
 int ow_test_consume(void);
+int ow_test_consume_edges(void);
+int ow_test_fault(void);
+int ow_test_flaky(void);
 int ow_test_partition(void);
+int ow_test_port(void);
 int ow_test_worker(void);
+int ow_test_worker_edges(void);
 
 #endif

@@ -6,8 +6,14 @@ int main(void)
     int failed = 0;
     ow_log_set_level(OW_LOG_ERROR);
     failed += ow_test_partition();
+    failed += ow_test_port();
     failed += ow_test_apply();
+    failed += ow_test_apply_edges();
+    failed += ow_test_fault();
     failed += ow_test_worker();
+    failed += ow_test_worker_edges();
     failed += ow_test_consume();
+    failed += ow_test_consume_edges();
+    failed += ow_test_flaky();
     return failed == 0 ? 0 : 1;
 }

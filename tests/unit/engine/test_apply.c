@@ -93,11 +93,10 @@ static void batch__below_the_position_or_of_an_older_generation__is_dropped(void
     assign(1, OW_RESUME_START, 0);
     must(run_story(1, 0, 3));
     must(run_story(1, 2, 5));
-    assert_int_equal(bench.apply.totals.dropped, 2);
     assert_int_equal(bench.apply.totals.records, 6);
     assign(2, OW_RESUME_STORED, 6);
     must(run_story(1, 6, 7));
-    assert_int_equal(bench.apply.totals.dropped, 4);
+    assert_int_equal(bench.apply.totals.records, 6);
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT next_offset FROM ow_position"), 6);
     const int64_t batches = bench.apply.totals.batches;
     must(run_story(2, 0, 5)); /* nothing new: no transaction */
@@ -187,7 +186,6 @@ static void deadlines__more_than_a_slice__all_time_out(void **state)
         ow_fixture_i64(bench.fixture,
                        "SELECT count(*) FROM ow_quarantine WHERE reason = 'park_timeout'"),
         600);
-    assert_int_equal(bench.apply.totals.timed_out, 600);
 }
 
 static void parked__whose_topic_a_newer_machine_left_out__waits_for_its_deadline(void **state)
@@ -215,7 +213,7 @@ static void parked__whose_topic_a_newer_machine_left_out__waits_for_its_deadline
         "park_timeout orders A");
 }
 
-static void poisoned__counts_the_guilty(void **state)
+static void poisoned__only_the_guilty_are_quarantined(void **state)
 {
     (void)state;
     ow_fixture_exec(
@@ -223,11 +221,42 @@ static void poisoned__counts_the_guilty(void **state)
         "CREATE TRIGGER t BEFORE INSERT ON payments BEGIN SELECT raise(ABORT, 'no'); END");
     assign(1, OW_RESUME_START, 0);
     must(run_story(1, 0, 6));
-    assert_int_equal(bench.apply.totals.poisoned, 2);
     assert_int_equal(bench.apply.totals.records, 7);
     assert_int_equal(bench.apply.totals.counts[OW_OUTCOME_APPLIED], 2);
     assert_int_equal(bench.apply.totals.counts[OW_OUTCOME_QUARANTINED], 2);
     assert_int_equal(bench.apply.totals.counts[OW_OUTCOME_PARKED], 3);
+}
+
+/* Each of many tries to find the guilty ones reads all that is parked: one after the other. */
+static void poisoned__many_large_parked__takes_the_memory_of_one_try(void **state)
+{
+    (void)state;
+    enum { PARKED = 32, LARGE = 7000 };
+    ow_fixture_exec(
+        bench.fixture,
+        "CREATE TRIGGER t BEFORE INSERT ON payments BEGIN SELECT raise(ABORT, 'no'); END");
+    assign(1, OW_RESUME_START, 0);
+    ow_chunk_reset(&bench.chunk, 1);
+    for (int i = 0; i < PARKED; i++) {
+        const char *id = ow_arena_printf(&bench.fixture->kept, "p%d", i);
+        const char *data = ow_arena_printf(&bench.fixture->kept,
+                                           ",\"amount\":1,\"currency\":\"EUR\",\"method\":\"card\","
+                                           "\"payment_id\":\"%s\",\"note\":\"%0*d\"",
+                                           id, LARGE, 0);
+        ow_engine_put(bench.fixture, &bench.chunk,
+                      ow_engine_event(bench.fixture, id, "payment.succeeded", "A", data), i);
+    }
+    must(run_chunk());
+    ow_chunk_reset(&bench.chunk, 1);
+    ow_engine_put(bench.fixture, &bench.chunk,
+                  ow_engine_event(bench.fixture, "c", "order.created", "A",
+                                  ",\"amount\":1,\"currency\":\"EUR\""),
+                  PARKED);
+    must(run_chunk());
+    assert_int_equal(
+        ow_fixture_i64(bench.fixture, "SELECT count(*) FROM ow_quarantine WHERE reason = 'poison'"),
+        PARKED);
+    assert_true(bench.apply.arena.used_bytes < (size_t)10 * PARKED * LARGE);
 }
 
 static void version__changed_by_another_writer_and_back__stops_the_batch(void **state)
@@ -257,7 +286,8 @@ int ow_test_apply(void)
         WITH_STORE(anchor__after_a_restart__is_compared_too),
         WITH_STORE(deadlines__more_than_a_slice__all_time_out),
         WITH_STORE(parked__whose_topic_a_newer_machine_left_out__waits_for_its_deadline),
-        WITH_STORE(poisoned__counts_the_guilty),
+        WITH_STORE(poisoned__only_the_guilty_are_quarantined),
+        WITH_STORE(poisoned__many_large_parked__takes_the_memory_of_one_try),
         WITH_STORE(version__changed_by_another_writer_and_back__stops_the_batch),
     };
     return cmocka_run_group_tests_name("apply", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "engine/source_memory.h"
 #include "engine_fixture.h"
 #include "groups.h"
+#include "store/internal.h"
 
 #include <sqlite3.h>
 
@@ -167,8 +168,7 @@ static void consume__what_comes_after_the_start__is_for_the_next_time(void **sta
     options = consume_options();
     consume(&options);
     assert_int_equal(ow_worker_totals(member.worker).records, 10);
-    assert_int_equal(ow_worker_totals(member.worker).dropped,
-                     1); /* the record before the position */
+    assert_int_equal(member.polled, 10 + 11); /* the record before the position, too */
     leave();
     assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 20);
 }
@@ -648,6 +648,136 @@ static void consume__a_deadline_passes_and_what_it_waits_for_is_unread__it_is_wo
         ow_fixture_i64(member.fixture, "SELECT count(*) FROM orders WHERE state = 'paid'"), 1);
 }
 
+static void limit_pages(const char *pragma)
+{
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_sql_exec(&member.fixture->store->sql, pragma, &err), OW_OK);
+}
+
+static void consume__without_threads_and_a_full_store__says_so_and_loses_nothing(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    join(4, 0);
+    struct ow_consume_options options = consume_options();
+    consume(&options);
+    leave();
+    for (int64_t i = 10; i < 20; i++) {
+        struct ow_record record = ow_engine_story(member.fixture, i);
+        record.topic = OW_SLICE("order-events");
+        record.value = (struct ow_slice){ow_arena_alloc(&member.fixture->kept, 100000), 100000};
+        ow_memory_broker_append(member.broker, &record);
+    }
+    limit_pages("PRAGMA max_page_count = 1"); /* no page more than there are */
+    join(4, 0);
+    options = consume_options();
+    struct ow_err err = {.text = ""};
+    assert_int_equal(ow_consume(&options, &err), OW_STORE_FULL);
+    ow_worker_tick(member.worker); /* changes nothing of that */
+    assert_int_equal(ow_worker_status(member.worker, &err), OW_STORE_FULL);
+    leave();
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 10);
+    limit_pages("PRAGMA max_page_count = 100000");
+    join(4, 0);
+    options = consume_options();
+    consume(&options);
+    leave();
+    assert_int_equal(ow_memory_broker_committed(member.broker, "order-events", 0), 20);
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT count(*) FROM ow_quarantine"), 10);
+}
+
+/*
+ * A topic that falls silent in the middle: after five records nothing comes for some seconds. Then
+ * it is deleted, or goes on.
+ */
+static int quiet_seconds;
+static enum { TOPIC_STAYS, TOPIC_GOES, TOPIC_IS_REBALANCED_AWAY, BROKER_IS_AWAY } what_happens;
+
+static bool topic_is_gone(const char *topic)
+{
+    return (what_happens == TOPIC_GOES || what_happens == TOPIC_IS_REBALANCED_AWAY) &&
+           quiet_seconds > 0 && strcmp(topic, "order-events") == 0;
+}
+
+static void quiet_poll(struct ow_source *source, int timeout_ms, struct ow_source_event *ret_event)
+{
+    days.elapsed_ns += 1000000000;
+    *ret_event = (struct ow_source_event){.kind = OW_SOURCE_IDLE};
+    if (member.polled < 5 || (what_happens != TOPIC_GOES && quiet_seconds >= 20)) {
+        watched_poll(source, timeout_ms, ret_event);
+        return;
+    }
+    assert_true(++quiet_seconds < 60); /* bounded */
+    if (what_happens == TOPIC_IS_REBALANCED_AWAY && quiet_seconds == 1) {
+        ow_memory_source_rebalance(source);
+        quiet_seconds = 20;
+    }
+}
+
+static enum ow_status quiet_partition_count(struct ow_source *source, const char *topic,
+                                            int32_t *ret_count, struct ow_err *err)
+{
+    if (what_happens == BROKER_IS_AWAY && quiet_seconds > 0 && quiet_seconds < 20) {
+        return ow_fail(err, OW_TEMPORARY, "nobody answers");
+    }
+    OW_TRY(member.inner->partition_count(source, topic, ret_count, err));
+    *ret_count = topic_is_gone(topic) ? 0 : *ret_count;
+    return OW_OK;
+}
+
+static enum ow_status consume_quietly(struct ow_err *err)
+{
+    days = (struct ow_clock_manual){.now_ms = 1};
+    quiet_seconds = 0;
+    member.polled = 0;
+    member.clock = ow_clock_manual(&days);
+    join(2, 0);
+    member.ops.poll = quiet_poll;
+    member.ops.partition_count = quiet_partition_count;
+    struct ow_consume_options options = consume_options();
+    options.clock = member.clock;
+    const enum ow_status status = ow_consume(&options, err);
+    leave();
+    return status;
+}
+
+static void consume__until_end_of_a_topic_that_is_deleted__is_unsafe_before_long(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    struct ow_err err = {.text = ""};
+    what_happens = TOPIC_GOES;
+    assert_int_equal(consume_quietly(&err), OW_UNSAFE);
+    assert_string_equal(err.text,
+                        "topic order-events was deleted while it was read: offsets 5 to 9 of "
+                        "partition 0 were not read");
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT max(next_offset) FROM ow_position"), 5);
+}
+
+static void consume__until_end_without_a_topic_that_was_assigned__is_unsafe(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    struct ow_err err = {.text = ""};
+    what_happens = TOPIC_IS_REBALANCED_AWAY;
+    assert_int_equal(consume_quietly(&err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "topic order-events was deleted while it was read"));
+}
+
+static void consume__until_end_of_a_topic_that_is_silent_for_a_while__waits(void **state)
+{
+    (void)state;
+    append_story(0, 9);
+    struct ow_err err = {.text = ""};
+    what_happens = TOPIC_STAYS;
+    assert_int_equal(consume_quietly(&err), OW_OK);
+    append_story(10, 19);
+    what_happens = BROKER_IS_AWAY;
+    assert_int_equal(consume_quietly(&err), OW_OK);
+    assert_int_equal(ow_fixture_i64(member.fixture, "SELECT max(next_offset) FROM ow_position"),
+                     20);
+}
+
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_consume(void)
@@ -672,6 +802,10 @@ int ow_test_consume(void)
         WITH_BROKER(consume__told_to_stop_while_the_broker_does_not_answer__ends_well),
         WITH_BROKER(consume__a_deadline_passes_and_nothing_is_unread__it_times_out),
         WITH_BROKER(consume__a_deadline_passes_and_what_it_waits_for_is_unread__it_is_woken),
+        WITH_BROKER(consume__without_threads_and_a_full_store__says_so_and_loses_nothing),
+        WITH_BROKER(consume__until_end_of_a_topic_that_is_deleted__is_unsafe_before_long),
+        WITH_BROKER(consume__until_end_without_a_topic_that_was_assigned__is_unsafe),
+        WITH_BROKER(consume__until_end_of_a_topic_that_is_silent_for_a_while__waits),
     };
     return cmocka_run_group_tests_name("consume", tests, NULL, NULL);
 }

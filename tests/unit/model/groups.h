@@ -16,7 +16,10 @@
 
 int ow_test_tree(void);
 int ow_test_option(void);
+int ow_test_option_kinds(void);
+int ow_test_form(void);
 int ow_test_machine(void);
+int ow_test_machine_edges(void);
 int ow_test_cell(void);
 int ow_test_lint(void);
 int ow_test_hash(void);
@@ -25,6 +28,9 @@ int ow_test_envelope(void);
 int ow_test_event(void);
 int ow_test_decide(void);
 int ow_test_position(void);
+int ow_test_ledger(void);
 int ow_test_evaluate(void);
+int ow_test_prove(void);
+int ow_test_prove_planted(void);
 
 #endif

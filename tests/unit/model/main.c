@@ -5,7 +5,10 @@ int main(void)
     int failed = 0;
     failed += ow_test_tree();
     failed += ow_test_option();
+    failed += ow_test_option_kinds();
+    failed += ow_test_form();
     failed += ow_test_machine();
+    failed += ow_test_machine_edges();
     failed += ow_test_cell();
     failed += ow_test_lint();
     failed += ow_test_hash();
@@ -14,6 +17,9 @@ int main(void)
     failed += ow_test_event();
     failed += ow_test_decide();
     failed += ow_test_position();
+    failed += ow_test_ledger();
     failed += ow_test_evaluate();
+    failed += ow_test_prove();
+    failed += ow_test_prove_planted();
     return failed == 0 ? 0 : 1;
 }

@@ -11,6 +11,15 @@ static struct ow_decoder decoder;
 static struct ow_world world;
 static int64_t next_offset;
 
+/* Of the same topic: an event with two transitions that read different pointers. */
+static const char things[] =
+    "machine: things\nversion: 1\ntopics: [order-events]\n"
+    "message: { format: cloudevents, entity: /data/order_id }\n"
+    "entity: { table: things, key: thing_id, columns: { n: integer } }\n"
+    "states: { made: {} }\n"
+    "events: { thing.changed: [ { from: none, to: made, set: { n: /data/n } },\n"
+    "  { from: made, to: same, set: { n: { sum: [/data/n, /data/m] } } } ] }\n";
+
 static int start_group(void **state)
 {
     (void)state;
@@ -18,7 +27,10 @@ static int start_group(void **state)
     ow_machines_init(&machines);
     decoder = (struct ow_decoder){
         .machines = &machines, .hash_key = &hash_key, .record_bytes_max = 1 << 20};
-    return ow_fixture_add_file(&machines, "schemas/orders.yaml", &err) == OW_OK ? 0 : 1;
+    return ow_fixture_add_file(&machines, "schemas/orders.yaml", &err) == OW_OK &&
+                   ow_fixture_add_text(&machines, things, &err) == OW_OK
+               ? 0
+               : 1;
 }
 
 static int stop_group(void **state)
@@ -333,6 +345,72 @@ static void unclaimed__reread__finds_its_row_by_offset(void **state)
     assert_int_equal(world.next_ref, 1);
 }
 
+/* After a machine file was changed, a parked record can read otherwise than when it was parked. */
+static void wake__of_what_reads_otherwise_now__leaves_it_parked(void **state)
+{
+    (void)state;
+    static const struct ow_machine other_machine = {.name = "other"};
+    (void)judge("1", "order.dispatched", "", &plain);
+    (void)judge("2", "order.dispatched", "", &plain);
+    (void)judge("3", "order.cancelled", "", &plain);
+    struct ow_parked *const first = world.entities->parked;
+    first->event->verdict = OW_OUTCOME_QUARANTINED;
+    first->next->event->machine = &other_machine;
+    first->next->next->event->entity_id = OW_SLICE("B");
+    assert_decided(judge("4", "order.created", MONEY, &plain), OW_OUTCOME_APPLIED, OW_REASON_NONE,
+                   4);
+    assert_int_equal(world.entities->parked_count, 3);
+    assert_int_equal(world.entities->version, 1);
+    assert_null(world.quarantine);
+}
+
+/* A claimed row of that offset is found by its claim: the offset alone does not decide. */
+static void
+claim_taken__reread_of_a_quarantined_record__counts_it_where_it_is_the_same(void **state)
+{
+    (void)state;
+    const struct ow_judging reread = {.horizon_ms = INT64_MIN, .reread = true};
+    (void)judge("1", "order.created", MONEY, &plain);
+    struct ow_record at = {.topic = OW_SLICE("order-events"), .offset = next_offset};
+    struct ow_quarantine *row = ow_world_quarantine_at(&world, &at);
+    *row = (struct ow_quarantine){.loaded = true, .id = 1, .seen = 1, .reason = OW_REASON_ILLEGAL};
+    assert_decided(judge("1", "order.created", MONEY, &reread), OW_OUTCOME_DUPLICATE,
+                   OW_REASON_NONE, 0);
+    assert_int_equal(row->seen, 2);
+    at.offset = next_offset;
+    row = ow_world_quarantine_at(&world, &at);
+    *row = (struct ow_quarantine){.loaded = true, .id = 9, .seen = 1, .reason = OW_REASON_ILLEGAL};
+    assert_decided(judge("1", "order.created", MONEY, &reread), OW_OUTCOME_DUPLICATE,
+                   OW_REASON_NONE, 0);
+    assert_int_equal(row->seen, 1);
+}
+
+static void
+stale_cell__of_an_event_that_records__is_illegal_under_another_business_key(void **state)
+{
+    (void)state;
+    (void)judge("1", "order.created", MONEY, &plain);
+    (void)judge("2", "payment.succeeded", PAYMENT("p"), &plain);
+    (void)judge("3", "order.dispatched", "", &plain);
+    assert_decided(judge("4", "payment.succeeded", PAYMENT("q"), &plain), OW_OUTCOME_QUARANTINED,
+                   OW_REASON_ILLEGAL, 4);
+    assert_string_equal(last_quarantine()->detail,
+                        "payment.succeeded in state dispatched: it has "
+                        "happened already, and this says something else");
+}
+
+/* Reading 7 of the contract: what the applied transition read, and not what others of the event
+ * would. */
+static void history_data__has_the_pointers_of_the_transition_that_was_made(void **state)
+{
+    (void)state;
+    (void)judge("1", "thing.changed", ",\"n\":1,\"m\":2", &plain);
+    (void)judge("2", "thing.changed", ",\"n\":3,\"m\":4", &plain);
+    assert_true(ow_slice_equals_text(world.history->data, "{\"/data/n\":1}"));
+    assert_true(ow_slice_equals_text(world.history->next->data, "{\"/data/m\":4,\"/data/n\":3}"));
+    assert_int_equal(world.entities->columns[0].integer, 7);
+}
+
 #define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_decide(void)
@@ -353,6 +431,10 @@ int ow_test_decide(void)
         WITH_WORLD(park_timeout__goes_to_quarantine_under_its_ref),
         WITH_WORLD(poison__the_record_or_what_it_wakes__is_quarantined),
         WITH_WORLD(unclaimed__reread__finds_its_row_by_offset),
+        WITH_WORLD(wake__of_what_reads_otherwise_now__leaves_it_parked),
+        WITH_WORLD(claim_taken__reread_of_a_quarantined_record__counts_it_where_it_is_the_same),
+        WITH_WORLD(stale_cell__of_an_event_that_records__is_illegal_under_another_business_key),
+        WITH_WORLD(history_data__has_the_pointers_of_the_transition_that_was_made),
     };
     return cmocka_run_group_tests_name("decide", tests, start_group, stop_group);
 }

@@ -194,6 +194,164 @@ static void envelope_attribute__headers_and_key__must_be_text_and_come_once(void
     ow_arena_done(&arena);
 }
 
+/* decode() for an explicit message. */
+static struct ow_envelope decode_explicit(struct ow_arena *arena, struct ow_slice value)
+{
+    static const struct ow_message_rule rule = {.format = OW_FORMAT_EXPLICIT,
+                                                .type = {.kind = OW_PART_KEY},
+                                                .id = {.kind = OW_PART_NONE},
+                                                .source = {.kind = OW_PART_NONE},
+                                                .time = {.kind = OW_PART_NONE}};
+    static struct ow_record record;
+    record = (struct ow_record){.topic = OW_SLICE("t"), .key = OW_SLICE("made"), .value = value};
+    struct ow_envelope envelope;
+    ow_envelope_decode(&rule, &record, arena, &envelope);
+    return envelope;
+}
+
+static void envelope_decode__explicit__wants_json_of_any_kind(void **state)
+{
+    (void)state;
+    struct ow_arena arena;
+    ow_arena_init(&arena, 4096);
+    struct ow_envelope envelope = decode_explicit(&arena, OW_SLICE("[1]"));
+    assert_null(envelope.malformed);
+    assert_int_equal(envelope.mode, OW_MODE_EXPLICIT);
+    assert_true(ow_slice_equals_text(envelope.type.text, "made"));
+    assert_int_equal(envelope.id.kind, OW_ATTRIBUTE_ABSENT); /* the rule has no place for it */
+    ow_envelope_done(&envelope);
+    envelope = decode_explicit(&arena, OW_SLICE("[1"));
+    assert_non_null(strstr(envelope.malformed, "not JSON"));
+    envelope = decode_explicit(&arena, (struct ow_slice){0});
+    assert_string_equal(envelope.malformed, "no value");
+    ow_arena_done(&arena);
+}
+
+/* The event in the headers of a binary-mode record, and a content type. */
+#define BINARY(content_type)                                                                       \
+    {                                                                                              \
+        {OW_SLICE("ce_specversion"), OW_SLICE("1.0")}, {OW_SLICE("ce_type"), OW_SLICE("t")},       \
+            {OW_SLICE("content-type"), content_type},                                              \
+    }
+
+static void assert_data(struct ow_slice content_type, const char *value, const char *expected)
+{
+    struct ow_arena arena;
+    ow_arena_init(&arena, 4096);
+    const struct ow_header headers[] = BINARY(content_type);
+    struct ow_envelope envelope = decode(&arena, value, headers, 3);
+    assert_null(envelope.malformed);
+    assert_int_equal(envelope.mode, OW_MODE_BINARY);
+    OW_BUFFER out = {0};
+    const json_t *const data = json_object_get(envelope.body, "data");
+    if (data != NULL) {
+        ow_json_canonical(&out, data, NULL, NULL, 0);
+    }
+    assert_string_equal(ow_buffer_cstr(&out), expected);
+    ow_envelope_done(&envelope);
+    ow_arena_done(&arena);
+}
+
+static void envelope_decode__binary_data__is_json_or_a_text_by_its_media_type(void **state)
+{
+    (void)state;
+    assert_data(OW_SLICE("application/json"), "[1]", "[1]");
+    assert_data(OW_SLICE("text/json\t"), "[1]", "[1]");
+    assert_data(OW_SLICE("\t application/vnd.x+JSON"), "[1]", "[1]");
+    assert_data(OW_SLICE("+json"), "[1]", "\"[1]\""); /* no media type at all */
+    assert_data(OW_SLICE("text/plain"), "[1]", "\"[1]\"");
+    assert_data(OW_SLICE("text/plain"), "\xff", ""); /* bytes that JSON cannot hold: no data */
+    assert_data(OW_SLICE(" \t "), "[1]", "\"[1]\"");
+    assert_data((struct ow_slice){0}, "[1]", "[1]"); /* a header without a value is none */
+    assert_data(OW_SLICE("application/json"), NULL, "");
+    assert_data((struct ow_slice){0}, NULL, "");
+}
+
+static void assert_malformed(const struct ow_header *headers, size_t count, const char *value,
+                             const char *expected)
+{
+    struct ow_arena arena;
+    ow_arena_init(&arena, 4096);
+    struct ow_envelope envelope = decode(&arena, value, headers, count);
+    assert_non_null(envelope.malformed);
+    assert_string_equal(envelope.malformed, expected);
+    assert_null(envelope.body);
+    ow_arena_done(&arena);
+}
+
+static void envelope_decode__content_type__is_found_by_its_whole_name(void **state)
+{
+    (void)state;
+    static const char not_an_event[] = "not a CloudEvent: no specversion and no ce_ headers";
+    const struct ow_header shorter[] = {
+        {OW_SLICE("content-typ"), OW_SLICE("application/cloudevents")}
+    };
+    const struct ow_header longer[] = {
+        {OW_SLICE("content-types"), OW_SLICE("application/cloudevents")}
+    };
+    const struct ow_header other_case[] = {
+        {OW_SLICE("Content-TYPE"), OW_SLICE("application/cloudevents")}
+    };
+    assert_malformed(shorter, 1, "{}", not_an_event);
+    assert_malformed(longer, 1, "{}", not_an_event);
+    assert_malformed(other_case, 1, "{}", "not a CloudEvent of specversion 1.0");
+    assert_malformed(other_case, 1, "[]", "not a JSON object");
+    assert_malformed(other_case, 1, NULL, "a structured event without a value");
+}
+
+static void envelope_decode__headers_that_contradict__are_malformed(void **state)
+{
+    (void)state;
+    const struct ow_header batch[] = {
+        {OW_SLICE("content-type"), OW_SLICE("application/cloudevents-batch+json")}
+    };
+    assert_malformed(batch, 1, "[]", "a CloudEvents format other than JSON, or a batch");
+    const struct ow_header twice[] = {
+        {OW_SLICE("content-type"), OW_SLICE("text/plain")},
+        {OW_SLICE("content-type"), OW_SLICE("text/plain")}
+    };
+    assert_malformed(twice, 2, "x", "the header content-type comes twice");
+    const struct ow_header attribute_twice[] = {
+        {OW_SLICE("ce_id"), OW_SLICE("1")},
+        {OW_SLICE("CE_ID"), OW_SLICE("1")}
+    };
+    assert_malformed(attribute_twice, 2, "x", "the header ce_id comes twice");
+    const struct ow_header not_utf8[] = {
+        {OW_SLICE("ce_type"), OW_SLICE("t")   },
+        {OW_SLICE("ce_id"),   OW_SLICE("\xff")}
+    };
+    assert_malformed(not_utf8, 2, "x", "the header ce_id is not UTF-8 text");
+    const struct ow_header no_version[] = {
+        {OW_SLICE("ce_specversion"), {0}}
+    };
+    assert_malformed(no_version, 1, "{}", "not a CloudEvent of specversion 1.0");
+}
+
+static void envelope_attribute__entity_and_nothing__are_no_attributes(void **state)
+{
+    (void)state;
+    struct ow_arena arena;
+    ow_arena_init(&arena, 256);
+    const struct ow_envelope envelope = {.time = {.kind = OW_ATTRIBUTE_EMPTY}};
+    const struct ow_record record = {.key = {0}};
+    static const struct {
+        enum ow_part_kind part;
+        enum ow_attribute_kind kind;
+    } cases[] = {
+        {OW_PART_ENTITY,  OW_ATTRIBUTE_ABSENT},
+        {OW_PART_NONE,    OW_ATTRIBUTE_ABSENT},
+        {OW_PART_KEY,     OW_ATTRIBUTE_ABSENT},
+        {OW_PART_TIME,    OW_ATTRIBUTE_EMPTY },
+        {OW_PART_SUBJECT, OW_ATTRIBUTE_ABSENT}
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct ow_part part = {.kind = cases[i].part};
+        assert_int_equal(ow_envelope_attribute(&envelope, &record, &part, &arena).kind,
+                         cases[i].kind);
+    }
+    ow_arena_done(&arena);
+}
+
 int ow_test_envelope(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -202,6 +360,11 @@ int ow_test_envelope(void)
         cmocka_unit_test(envelope_decode__attribute_kinds__absent_empty_text_wrong),
         cmocka_unit_test(envelope_decode__malformed__has_no_body),
         cmocka_unit_test(envelope_attribute__headers_and_key__must_be_text_and_come_once),
+        cmocka_unit_test(envelope_decode__explicit__wants_json_of_any_kind),
+        cmocka_unit_test(envelope_decode__binary_data__is_json_or_a_text_by_its_media_type),
+        cmocka_unit_test(envelope_decode__content_type__is_found_by_its_whole_name),
+        cmocka_unit_test(envelope_decode__headers_that_contradict__are_malformed),
+        cmocka_unit_test(envelope_attribute__entity_and_nothing__are_no_attributes),
     };
     return cmocka_run_group_tests_name("envelope", tests, NULL, NULL);
 }

@@ -209,6 +209,43 @@ static void row_equal__same_table_key_and_values__and_nothing_less(void **state)
     assert_false(ow_evaluate_row_equal(&recording, &row, &event, &entity));
 }
 
+static void requirement__nothing_on_the_right__never_holds(void **state)
+{
+    (void)state;
+    assert_false(holds(integer(1), OW_COMPARE_EQUALS, column(EMPTY)));
+    assert_false(holds(integer(1), OW_COMPARE_AT_LEAST, column(EMPTY)));
+    assert_false(holds(column(TEXT), OW_COMPARE_AT_LEAST, column(TEXT)));
+}
+
+/* Whether the column takes the constant. */
+static bool takes(size_t index, struct ow_value value)
+{
+    const struct ow_assignment set = {
+        .column = index, .operand = {.kind = OW_OPERAND_CONSTANT, .constant = value}
+    };
+    const struct ow_transition transition = {.sets = &set, .set_count = 1};
+    struct ow_value out[3];
+    return ow_evaluate_columns(&transition, &event, &entity, out) == NULL;
+}
+
+static void columns__a_set_value__is_held_to_both_ends_of_the_range(void **state)
+{
+    (void)state;
+    assert_false(takes(N, ow_value_integer(-1)));
+    assert_true(takes(N, ow_value_integer(0)));
+    assert_true(takes(N, ow_value_integer(100)));
+    assert_false(takes(N, ow_value_integer(101)));
+    assert_false(takes(TEXT, ow_value_text(OW_SLICE(""))));
+    assert_true(takes(TEXT, ow_value_text(OW_SLICE("x"))));
+    assert_true(takes(TEXT, ow_value_text(OW_SLICE("\xc3\xa4\xc3\xb6\xc3\xbc"))));
+    assert_false(takes(TEXT, ow_value_text(OW_SLICE("wxyz"))));
+    assert_true(takes(EMPTY, ow_value_integer(OW_INTEGER_MAX)));
+    assert_false(takes(EMPTY, ow_value_integer(OW_INTEGER_MAX + 1)));
+    assert_true(takes(EMPTY, ow_value_integer(-OW_INTEGER_MAX)));
+    assert_false(takes(EMPTY, ow_value_integer(-OW_INTEGER_MAX - 1)));
+    assert_false(takes(N, OW_VALUE_NULL));
+}
+
 int ow_test_evaluate(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -221,6 +258,8 @@ int ow_test_evaluate(void)
         cmocka_unit_test_setup(columns__set_and_add__see_the_entity_as_it_was, start),
         cmocka_unit_test_setup(columns__outside_the_declared_range__is_named, start),
         cmocka_unit_test_setup(row_equal__same_table_key_and_values__and_nothing_less, start),
+        cmocka_unit_test(requirement__nothing_on_the_right__never_holds),
+        cmocka_unit_test(columns__a_set_value__is_held_to_both_ends_of_the_range),
     };
     return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
 }

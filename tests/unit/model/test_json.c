@@ -215,6 +215,19 @@ static void pointer_parse__what_is_no_pointer__is_refused(void **state)
     assert_true(ow_slice_equals_text(pointer.steps[0], "~1"));
 }
 
+static void json_canonical__ignored_index__leaves_its_neighbours(void **state)
+{
+    (void)state;
+    OW_JSON *json = parse("{\"a\":[1,2,3],\"b\":[4]}");
+    struct ow_pointer ignore[3];
+    assert_true(ow_pointer_parse(&arena, "/a/1", &ignore[0]));
+    assert_true(ow_pointer_parse(&arena, "/b/x", &ignore[1])); /* no index: nothing is there */
+    assert_true(ow_pointer_parse(&arena, "/b/00", &ignore[2]));
+    OW_BUFFER out = {0};
+    ow_json_canonical(&out, json, NULL, ignore, 3);
+    assert_string_equal(ow_buffer_cstr(&out), "{\"a\":[1,3],\"b\":[4]}");
+}
+
 int ow_test_json(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -228,6 +241,7 @@ int ow_test_json(void)
         cmocka_unit_test(pointer_get__the_examples_of_rfc_6901),
         cmocka_unit_test(pointer_get__nothing_there__is_null),
         cmocka_unit_test(pointer_parse__what_is_no_pointer__is_refused),
+        cmocka_unit_test(json_canonical__ignored_index__leaves_its_neighbours),
     };
     return cmocka_run_group_tests_name("json", tests, start, stop);
 }

@@ -177,6 +177,81 @@ static void show__json__has_each_cell(void **state)
     ow_machines_done(&own);
 }
 
+static void lint__table_that_nothing_records__is_a_warning(void **state)
+{
+    (void)state;
+    finds(
+        "machine: m\nversion: 1\ntopics: [t]\nmessage: { format: cloudevents, entity: /e }\n"
+        "entity: { table: t, key: k }\n"
+        "records: { used: { key: i }, both: { key: i }, unused: { key: i } }\n"
+        "states: { a: {} }\n"
+        "events: { x: [ { from: none, to: a, record: { both: { i: /i }, used: { i: /i } } } ] }\n",
+        "unused_table", "warning: no event records into the table 'unused'\n");
+}
+
+static void lint__race_for_the_first_event__is_told_at_the_start(void **state)
+{
+    (void)state;
+    finds(HEAD("[t, u]") "states: { a: {}, b: {} }\nevents: { x: [ { from: none, to: a, " USED
+                         " } ], y: [ { from: none, to: b } ] }\n",
+          "order_matters",
+          "note: 'x' and 'y' do not commute where they come from different topics: at the start "
+          "one order ends in 'a' (x applied, y illegal), the other in 'b' (y applied, x "
+          "illegal)\n");
+}
+
+static void lint__operands_in_sums__are_looked_at(void **state)
+{
+    (void)state;
+    finds(HEAD("[t]") "states: { a: {} }\nevents: { x: { transitions: [ { from: none, to: a, set: "
+                      "{ amount: { sum: [amount, /a, 1] }, name: Bob } } ] } }\n",
+          "text_constant",
+          "warning: 'Bob' in 'x' is no column, and so a constant ({const: Bob} says that it is "
+          "meant)\n");
+}
+
+static void graph__signs_that_mean_something__are_escaped(void **state)
+{
+    (void)state;
+    struct ow_machines own;
+    const struct ow_machine *const machine =
+        load(&own, HEAD("[t]") "states: { a: {} }\nevents:\n"
+                               "  'q\"b\\c;d#e': [ { from: none, to: a, " USED " } ]\n"
+                               "  \"two\\nlines\": [ { from: a, to: same } ]\n");
+    OW_BUFFER mermaid = {0};
+    ow_machine_graph_mermaid(machine, &mermaid);
+    assert_string_equal(ow_buffer_cstr(&mermaid),
+                        "stateDiagram-v2\n    a\n    [*] --> a: q#34;b\\c#59;d#35;e\n"
+                        "    a --> a: two#10;lines\n");
+    OW_BUFFER dot = {0};
+    ow_machine_graph_dot(machine, &dot);
+    assert_non_null(strstr(ow_buffer_cstr(&dot), "[label=\"q\\\"b\\\\c;d#e\"];\n"));
+    ow_machines_done(&own);
+}
+
+static void show__json__says_what_was_overridden(void **state)
+{
+    (void)state;
+    struct ow_machines own;
+    json_t *const json = ow_machine_show_json(load(
+        &own, HEAD("[t]") "states: { a: {}, b: {} }\nevents:\n  x: [ { from: none, to: a, " USED
+                          " } ]\n  y: [ { from: a, to: b } ]\n  z: [ { from: b, to: a } ]\n"
+                          "overrides: [ { state: b, event: y, do: park } ]\n"));
+    size_t overridden = 0;
+    for (size_t i = 0; i < json_array_size(json_object_get(json, "cells")); i++) {
+        const json_t *const cell = json_array_get(json_object_get(json, "cells"), i);
+        if (json_is_true(json_object_get(cell, "overridden"))) {
+            overridden++;
+            assert_string_equal(json_string_value(json_object_get(cell, "state")), "b");
+            assert_string_equal(json_string_value(json_object_get(cell, "event")), "y");
+            assert_string_equal(json_string_value(json_object_get(cell, "do")), "park");
+        }
+    }
+    assert_int_equal(overridden, 1);
+    json_decref(json);
+    ow_machines_done(&own);
+}
+
 int ow_test_lint(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +267,11 @@ int ow_test_lint(void)
         cmocka_unit_test(lint__shipped_machines__have_no_warning),
         cmocka_unit_test(graph__both_formats__have_each_edge),
         cmocka_unit_test(show__json__has_each_cell),
+        cmocka_unit_test(lint__table_that_nothing_records__is_a_warning),
+        cmocka_unit_test(lint__race_for_the_first_event__is_told_at_the_start),
+        cmocka_unit_test(lint__operands_in_sums__are_looked_at),
+        cmocka_unit_test(graph__signs_that_mean_something__are_escaped),
+        cmocka_unit_test(show__json__says_what_was_overridden),
     };
     return cmocka_run_group_tests_name("lint", tests, NULL, NULL);
 }

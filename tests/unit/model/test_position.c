@@ -25,17 +25,6 @@ static struct ow_position position_at(int64_t next_offset, int64_t high_offset)
                                 .seen_committed = -1};
 }
 
-static void assert_run(const struct ow_run *run, int64_t first, int64_t last, const char *outcome,
-                       int64_t records)
-{
-    assert_non_null(run);
-    assert_int_equal(run->first_offset, first);
-    assert_int_equal(run->last_offset, last);
-    assert_string_equal(run->outcome, outcome);
-    assert_int_equal(run->records, records);
-    assert_true(run->dirty);
-}
-
 static void position_sight__below_next_is_dropped__below_high_is_a_reread(void **state)
 {
     (void)state;
@@ -47,28 +36,43 @@ static void position_sight__below_next_is_dropped__below_high_is_a_reread(void *
     assert_int_equal(ow_position_sight(&position, 100), OW_SIGHT_NEW);
 }
 
-static void position_handled__runs_follow_each_other_and_gaps_join_the_one_before(void **state)
+static void position_sight__below_a_skipped_run__is_new(void **state)
+{
+    (void)state;
+    struct ow_position position = position_at(0, 0);
+    ow_position_handled(&position, &arena, 0, OW_OUTCOME_APPLIED);
+    ow_position_skip(&position, &arena, 3);
+    ow_position_handled(&position, &arena, 3, OW_OUTCOME_APPLIED);
+    ow_position_rewind(&position, &arena, 0);
+    assert_int_equal(ow_position_sight(&position, 0), OW_SIGHT_REREAD);
+    assert_int_equal(ow_position_sight(&position, 1), OW_SIGHT_NEW);
+    assert_int_equal(ow_position_sight(&position, 2), OW_SIGHT_NEW);
+    assert_int_equal(ow_position_sight(&position, 3), OW_SIGHT_REREAD);
+    assert_int_equal(ow_position_sight(&position, 4), OW_SIGHT_NEW);
+    ow_position_handled(&position, &arena, 2, OW_OUTCOME_STALE);
+    assert_int_equal(position.counts[OW_OUTCOME_STALE], 1);
+    assert_int_equal(position.reread, 0);
+    assert_int_equal(position.next_offset, 3);
+    assert_int_equal(position.high_offset, 4);
+    ow_position_rewind(&position, &arena, 1); /* 1 has joined 0, and 2 has an outcome */
+    assert_int_equal(ow_position_sight(&position, 1), OW_SIGHT_REREAD);
+    assert_int_equal(ow_position_sight(&position, 2), OW_SIGHT_REREAD);
+}
+
+static void position_handled__a_record__moves_the_marks_and_counts(void **state)
 {
     (void)state;
     struct ow_position position = position_at(3, 3);
-    ow_position_handled(
-        &position, &arena, 5,
-        OW_OUTCOME_APPLIED); /* a gap before the first: from the first position on */
-    ow_position_handled(&position, &arena, 6, OW_OUTCOME_APPLIED);
-    ow_position_handled(&position, &arena, 9, OW_OUTCOME_APPLIED);
-    ow_position_handled(&position, &arena, 12, OW_OUTCOME_STALE);
-    ow_position_handled(&position, &arena, 13, OW_OUTCOME_APPLIED);
-    const struct ow_run *run = position.new_runs;
-    assert_run(run, 3, 11, "applied", 3);
-    assert_run(run->next, 12, 12, "stale", 1);
-    assert_run(run->next->next, 13, 13, "applied", 1);
-    assert_null(run->next->next->next);
-    assert_ptr_equal(position.last_run, run->next->next);
-    assert_int_equal(position.next_offset, 14);
-    assert_int_equal(position.high_offset, 14);
-    assert_int_equal(position.counts[OW_OUTCOME_APPLIED], 4);
+    ow_position_handled(&position, &arena, 5, OW_OUTCOME_APPLIED);
+    ow_position_handled(&position, &arena, 9, OW_OUTCOME_STALE);
+    assert_int_equal(position.ledger.first->first_offset, 3);
+    assert_int_equal(position.ledger.last->last_offset, 9);
+    assert_int_equal(position.next_offset, 10);
+    assert_int_equal(position.high_offset, 10);
+    assert_int_equal(position.counts[OW_OUTCOME_APPLIED], 1);
     assert_int_equal(position.counts[OW_OUTCOME_STALE], 1);
     assert_int_equal(position.reread, 0);
+    assert_true(position.dirty);
 }
 
 static void position_handled__a_reread__is_counted_and_nothing_else(void **state)
@@ -77,7 +81,7 @@ static void position_handled__a_reread__is_counted_and_nothing_else(void **state
     struct ow_position position = position_at(2, 4);
     ow_position_handled(&position, &arena, 2, OW_OUTCOME_DUPLICATE);
     ow_position_handled(&position, &arena, 3, OW_OUTCOME_DUPLICATE);
-    assert_null(position.new_runs);
+    assert_null(position.ledger.first);
     assert_int_equal(position.reread, 2);
     assert_int_equal(position.counts[OW_OUTCOME_DUPLICATE], 0);
     ow_position_handled(&position, &arena, 4, OW_OUTCOME_DUPLICATE);
@@ -92,18 +96,14 @@ static void position_copy__the_next_batch__goes_on_in_the_same_run(void **state)
     struct ow_position before = position_at(0, 0);
     ow_position_handled(&before, &arena, 0, OW_OUTCOME_APPLIED);
     struct ow_position position;
-    ow_position_copy(&position, &before);
+    ow_position_copy(&position, &arena, &before);
     assert_false(position.dirty);
-    assert_null(position.new_runs);
-    assert_ptr_equal(position.last_run, &position.tail);
+    assert_false(position.ledger.last->dirty);
     ow_position_handled(&position, &arena, 1, OW_OUTCOME_APPLIED);
-    assert_run(position.new_runs, 0, 1, "applied", 2);
+    assert_int_equal(position.ledger.last->last_offset, 1);
+    assert_true(position.ledger.last->dirty);
     /* The one before knows nothing of it: a rollback forgets everything. */
-    assert_int_equal(before.last_run->last_offset, 0);
-    ow_position_copy(&position, &before);
-    ow_position_handled(&position, &arena, 3, OW_OUTCOME_STALE);
-    assert_run(position.new_runs, 0, 2, "applied", 1);
-    assert_run(position.new_runs->next, 3, 3, "stale", 1);
+    assert_int_equal(before.ledger.last->last_offset, 0);
 }
 
 static void position_skip__forward__is_written_down_as_skipped(void **state)
@@ -113,17 +113,63 @@ static void position_skip__forward__is_written_down_as_skipped(void **state)
     ow_position_handled(&position, &arena, 0, OW_OUTCOME_APPLIED);
     position.has_anchor = true;
     ow_position_skip(&position, &arena, 5);
-    assert_run(position.last_run, 1, 4, "skipped", 0);
+    assert_string_equal(position.ledger.last->outcome, "skipped");
+    assert_int_equal(position.ledger.last->last_offset, 4);
     assert_int_equal(position.next_offset, 5);
     assert_int_equal(position.high_offset, 5);
     assert_false(position.has_anchor);
     ow_position_handled(&position, &arena, 5, OW_OUTCOME_APPLIED);
-    assert_run(position.last_run, 5, 5, "applied", 1);
+    const struct ow_run *last = position.ledger.last;
     position.next_offset = 2;
     ow_position_skip(&position, &arena, 4); /* within what is known already: no run */
     assert_int_equal(position.next_offset, 4);
     assert_int_equal(position.high_offset, 6);
-    assert_run(position.last_run, 5, 5, "applied", 1);
+    assert_ptr_equal(position.ledger.last, last);
+}
+
+static void position_rewind__before_the_first_position__is_skipped_until_it_is_read(void **state)
+{
+    (void)state;
+    struct ow_position position = position_at(100, 100);
+    position.has_anchor = true;
+    ow_position_rewind(&position, &arena, 90); /* nothing was handled yet */
+    assert_int_equal(position.ledger.first->first_offset, 90);
+    assert_int_equal(position.ledger.first->last_offset, 99);
+    assert_string_equal(position.ledger.first->outcome, "skipped");
+    assert_int_equal(position.next_offset, 90);
+    assert_int_equal(position.high_offset, 100);
+    assert_false(position.has_anchor);
+    for (int64_t offset = 90; offset < 102; offset++) {
+        ow_position_handled(&position, &arena, offset, OW_OUTCOME_APPLIED);
+    }
+    assert_int_equal(position.counts[OW_OUTCOME_APPLIED], 12);
+    assert_int_equal(position.reread, 0);
+    assert_int_equal(position.high_offset, 102);
+    assert_ptr_equal(position.ledger.first, position.ledger.last);
+    assert_int_equal(position.ledger.first->records, 12);
+    ow_position_rewind(&position, &arena, 95); /* the ledger begins before it: nothing to add */
+    assert_ptr_equal(position.ledger.first, position.ledger.last);
+    assert_int_equal(position.next_offset, 95);
+    assert_int_equal(position.high_offset, 102);
+}
+
+static void position_end__markers__move_the_marks_and_join_the_last_run(void **state)
+{
+    (void)state;
+    struct ow_position position = position_at(0, 0);
+    ow_position_end(&position, 2); /* no run, which it could join */
+    assert_null(position.ledger.first);
+    assert_int_equal(position.next_offset, 2);
+    ow_position_handled(&position, &arena, 2, OW_OUTCOME_APPLIED);
+    ow_position_end(&position, 5);
+    assert_int_equal(position.ledger.last->first_offset, 2);
+    assert_int_equal(position.ledger.last->last_offset, 4);
+    assert_int_equal(position.next_offset, 5);
+    assert_int_equal(position.high_offset, 5);
+    ow_position_rewind(&position, &arena, 3);
+    ow_position_end(&position, 5);
+    assert_int_equal(position.next_offset, 5);
+    assert_int_equal(position.ledger.last->last_offset, 4);
 }
 
 static void metadata__written__is_read_back(void **state)
@@ -154,6 +200,8 @@ static void metadata__of_others__is_not_ours(void **state)
         assert_false(ow_metadata_parse(ow_slice_of(others[i])).ours);
     }
     assert_false(ow_metadata_parse((struct ow_slice){0}).ours);
+    /* As a C string the id would end at the NUL, and could be ours. */
+    assert_false(ow_metadata_parse(OW_SLICE("onceward/1 s=abc\0def e=3 o=7")).ours);
 }
 
 /* What is known of a partition whose store is at 100 of 120, epoch 5; metadata: of the committed
@@ -283,10 +331,13 @@ int ow_test_position(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(position_sight__below_next_is_dropped__below_high_is_a_reread),
-        cmocka_unit_test(position_handled__runs_follow_each_other_and_gaps_join_the_one_before),
+        cmocka_unit_test(position_sight__below_a_skipped_run__is_new),
+        cmocka_unit_test(position_handled__a_record__moves_the_marks_and_counts),
         cmocka_unit_test(position_handled__a_reread__is_counted_and_nothing_else),
         cmocka_unit_test(position_copy__the_next_batch__goes_on_in_the_same_run),
         cmocka_unit_test(position_skip__forward__is_written_down_as_skipped),
+        cmocka_unit_test(position_rewind__before_the_first_position__is_skipped_until_it_is_read),
+        cmocka_unit_test(position_end__markers__move_the_marks_and_join_the_last_run),
         cmocka_unit_test(metadata__written__is_read_back),
         cmocka_unit_test(metadata__of_others__is_not_ours),
         cmocka_unit_test(position_resume__what_we_committed_or_nothing__goes_on_where_the_store_is),

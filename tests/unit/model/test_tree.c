@@ -3,6 +3,7 @@
 #include "groups.h"
 #include "model/tree.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *variable(const char *name, void *context)
@@ -224,6 +225,112 @@ static void line__of_a_path__is_its_own_or_its_parents(void **state)
     ow_tree_done(&tree);
 }
 
+static void scalar__almost_a_number__is_a_text(void **state)
+{
+    (void)state;
+    is_read_as("a: +\nb: 1e\nc: 1e+\nd: .\ne: -.\nf: 1.5x\ng: 0x\nh: 0xG\ni: 0o8\nj: 1x\nk: 0b1\n",
+               "{\"a\":\"+\",\"b\":\"1e\",\"c\":\"1e+\",\"d\":\".\",\"e\":\"-.\",\"f\":\"1.5x\","
+               "\"g\":\"0x\",\"h\":\"0xG\",\"i\":\"0o8\",\"j\":\"1x\",\"k\":\"0b1\"}");
+    is_read_as("a: 1.\nb: -1.25E-2\nc: 0xaF\nd: 0x7FFFFFFFFFFFFFFF\ne: -9223372036854775808\n",
+               "{\"a\":1.0,\"b\":-0.0125,\"c\":175,\"d\":9223372036854775807,"
+               "\"e\":-9223372036854775808}");
+}
+
+static void number__of_over_127_characters__is_refused(void **state)
+{
+    (void)state;
+    char text[256];
+    (void)snprintf(text, sizeof text, "a: 0.%0125d\n", 1);
+    struct ow_tree tree = parse(text);
+    assert_true(json_is_real(json_object_get(tree.root, "a")));
+    ow_tree_done(&tree);
+    (void)snprintf(text, sizeof text, "a: 0.%0126d\n", 1);
+    refuses(text, "test.yaml:1: a: a number of over 127 characters");
+    refuses("a: 0x8000000000000000\n",
+            "test.yaml:1: a: an integer beyond 64 bits (quote it if it is a text)");
+    refuses("a: 0x10000000000000000\n",
+            "test.yaml:1: a: an integer beyond 64 bits (quote it if it is a text)");
+}
+
+static void variable__name__is_of_letters_digits_and_underscores(void **state)
+{
+    (void)state;
+    is_read_as("a: ${_x9Z:d}\nb: $\nc: '$${'\nd: ${A:${B}\n",
+               "{\"a\":\"d\",\"b\":\"$\",\"c\":\"${\",\"d\":\"${B\"}");
+    static const char form[] =
+        "test.yaml:1: a: a variable is written ${NAME} or ${NAME:default} ($${ stands for ${)";
+    refuses("a: ${}\n", form);
+    refuses("a: ${:7}\n", form);
+    refuses("a: ${A\n", form);
+    refuses("a: ${A`}\n", form);
+    refuses("a: ${A[}\n", form);
+    char text[300];
+    (void)snprintf(text, sizeof text, "a: ${%0255d:d}\n", 0);
+    is_read_as(text, "{\"a\":\"d\"}");
+    (void)snprintf(text, sizeof text, "a: ${%0256d:d}\n", 0);
+    refuses(text, form);
+}
+
+static void key__with_pointer_signs__is_named_as_it_was_written(void **state)
+{
+    (void)state;
+    refuses("a~b/c:\n  d: 1\n  d: 2\n", "test.yaml:3: a~b/c.d: this key comes twice");
+    refuses("\"a\\0b\": 1\n", "test.yaml:1: a: a key with a NUL character");
+    struct ow_arena arena;
+    ow_arena_init(&arena, 256);
+    assert_string_equal(ow_tree_path(&arena, "/x", "a~b/c"), "/x/a~0b~1c");
+    ow_arena_done(&arena);
+    struct ow_tree tree = parse("x: { a~1b: 1 }\n");
+    struct ow_err err;
+    assert_int_equal(ow_tree_line(&tree, "/x/a~01b"), 1);
+    (void)ow_tree_fail(&tree, "/x/a~01b", &err, "is wrong");
+    assert_string_equal(err.text, "test.yaml:1: x.a~1b: is wrong");
+    (void)ow_tree_fail(&tree, "/x/a~2~", &err, "is wrong"); /* no escapes: as it stands */
+    assert_string_equal(err.text, "test.yaml:1: x.a~2~: is wrong");
+    ow_tree_set_line(&tree, "/set", OW_TREE_LINE_SET);
+    (void)ow_tree_fail(&tree, "/set", &err, "is wrong");
+    assert_string_equal(err.text, "--set: set: is wrong");
+    (void)ow_tree_fail(&tree, "", &err, "is wrong");
+    assert_string_equal(err.text, "test.yaml: is wrong");
+    ow_tree_done(&tree);
+}
+
+static void tags_of_collections__are_refused(void **state)
+{
+    (void)state;
+    refuses("a: !!seq [1]\n", "test.yaml:1: a: anchors and tags are not supported");
+    refuses("a: !!map {b: 1}\n", "test.yaml:1: a: anchors and tags are not supported");
+    refuses("? {b: 1}\n: 2\n", "test.yaml:1: a key must be a text");
+}
+
+static void root__that_is_null__is_an_empty_map(void **state)
+{
+    (void)state;
+    is_read_as("---\n", "{}");
+    is_read_as("null\n", "{}");
+    is_read_as("~\n...\n", "{}");
+    refuses("---\n---\na: 1\n", "test.yaml:2: a second document: one file holds one");
+}
+
+static void text__of_more_than_1_mib__is_refused(void **state)
+{
+    (void)state;
+    const size_t limit = (size_t)1 << 20;
+    char *const text = malloc(limit + 1);
+    assert_non_null(text);
+    memset(text, ' ', limit + 1);
+    text[0] = '#'; /* one long comment */
+    struct ow_tree tree;
+    struct ow_err err;
+    const struct ow_slice fits = {(const uint8_t *)text, limit};
+    const struct ow_slice larger = {(const uint8_t *)text, limit + 1};
+    assert_int_equal(ow_tree_parse("t", fits, NULL, NULL, &tree, &err), OW_OK);
+    ow_tree_done(&tree);
+    assert_int_equal(ow_tree_parse("t", larger, NULL, NULL, &tree, &err), OW_BAD_CONFIG);
+    assert_string_equal(err.text, "t: larger than 1 MiB");
+    free(text);
+}
+
 int ow_test_tree(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +353,13 @@ int ow_test_tree(void)
         cmocka_unit_test(nesting__of_more_than_32_levels__is_refused),
         cmocka_unit_test(syntax__broken__names_the_line),
         cmocka_unit_test(line__of_a_path__is_its_own_or_its_parents),
+        cmocka_unit_test(scalar__almost_a_number__is_a_text),
+        cmocka_unit_test(number__of_over_127_characters__is_refused),
+        cmocka_unit_test(variable__name__is_of_letters_digits_and_underscores),
+        cmocka_unit_test(key__with_pointer_signs__is_named_as_it_was_written),
+        cmocka_unit_test(tags_of_collections__are_refused),
+        cmocka_unit_test(root__that_is_null__is_an_empty_map),
+        cmocka_unit_test(text__of_more_than_1_mib__is_refused),
     };
     return cmocka_run_group_tests_name("tree", tests, NULL, NULL);
 }

@@ -145,7 +145,7 @@ static void store_savepoint__keeps_the_records_around_the_guilty_one(void **stat
     ow_fixture_begin(fixture);
     for (size_t i = 0; i < 3; i++) {
         struct ow_position before;
-        ow_position_copy(&before, &fixture->position);
+        ow_position_copy(&before, &fixture->kept, &fixture->position);
         const int64_t next_ref = fixture->world.next_ref;
         assert_int_equal(ow_store_savepoint(fixture->store, &fixture->err), OW_OK);
         ow_world_reset(&fixture->world, &fixture->arena, &fixture->machines, fixture->clock.now_ms);
@@ -162,7 +162,7 @@ static void store_savepoint__keeps_the_records_around_the_guilty_one(void **stat
         assert_int_equal(i, 1);
         assert_int_equal(status, OW_RECORD_REFUSED);
         assert_int_equal(ow_store_rollback_to(fixture->store, &fixture->err), OW_OK);
-        ow_position_copy(&fixture->position, &before);
+        fixture->position = before;
         fixture->world.next_ref = next_ref;
     }
     ow_fixture_commit(fixture);
@@ -236,8 +236,8 @@ static void store_open__again__goes_on_where_it_was(void **state)
     assert_int_equal(fixture->position.next_offset, before.next_offset);
     assert_int_equal(fixture->position.high_offset, before.high_offset);
     assert_memory_equal(fixture->position.counts, before.counts, sizeof(before.counts));
-    assert_int_equal(fixture->position.last_run->first_offset, before.tail.first_offset);
-    assert_string_equal(fixture->position.last_run->outcome, before.tail.outcome);
+    assert_int_equal(fixture->position.ledger.last->first_offset, before.ledger.last->first_offset);
+    assert_string_equal(fixture->position.ledger.last->outcome, before.ledger.last->outcome);
     assert_int_equal(ow_store_parked_count(fixture->store), 1);
     assert_int_equal(ow_fixture_event(fixture, "e1", "order.created", "o1", CREATED),
                      OW_OUTCOME_DUPLICATE);

@@ -1,0 +1,103 @@
+#include "base/log.h"
+#include "engine/assign.h"
+#include "engine/consume_internal.h"
+
+enum { PLAN_RETRY_MS = 60000 /* how long the broker may fail to answer at an assignment */ };
+
+/* Goals of partitions that were assigned before are kept: --until-end means the end as it was at
+ * the start. */
+static void track(struct ow_consumer *consumer, const struct ow_assignment_plan *plan,
+                  struct ow_arena *arena)
+{
+    struct ow_tracked *tracked = OW_ARENA_ARRAY(arena, plan->count, struct ow_tracked);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct ow_assigned *assigned = &plan->assigned[i];
+        const struct ow_record place = {.topic = ow_slice_of(assigned->topic),
+                                        .partition = assigned->partition};
+        const struct ow_tracked *before = ow_consume_find(consumer, &place);
+        tracked[i] =
+            (struct ow_tracked){.topic = assigned->topic,
+                                .partition = assigned->partition,
+                                .start = before == NULL ? assigned->offset : before->start,
+                                .seen = plan->fetch[i].offset, /* the anchor's is seen too */
+                                .goal = before == NULL ? plan->end[i] : before->goal,
+                                .committed = -1};
+    }
+    ow_arena_done(&consumer->arena);
+    consumer->arena = *arena;
+    consumer->tracked = tracked;
+    consumer->tracked_count = plan->count;
+    consumer->tracked_last = 0;
+}
+
+/* Asks until the broker answers, for at most PLAN_RETRY_MS. */
+static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_source_event *event,
+                                struct ow_arena *arena, struct ow_assignment_plan *ret_plan,
+                                struct ow_err *err)
+{
+    const int64_t until_ns = ow_consume_elapsed_ns(consumer) + (int64_t)PLAN_RETRY_MS * 1000000;
+    for (;;) {
+        const enum ow_status status = ow_assign_plan(consumer->options, event->partitions,
+                                                     event->partition_count, arena, ret_plan, err);
+        if (status != OW_TEMPORARY || ow_consume_must_stop(consumer) ||
+            ow_consume_elapsed_ns(consumer) >= until_ns) {
+            return status;
+        }
+        ow_log(OW_LOG_WARN, "assignment_retry", "error=\"%s\"", err->text);
+    }
+}
+
+enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_source_event *event,
+                                 struct ow_err *err)
+{
+    ow_consume_drop_chunk(consumer);
+    struct ow_arena arena;
+    ow_arena_init(&arena, (size_t)16 * 1024);
+    struct ow_assignment_plan plan = {0};
+    enum ow_status status = make_plan(consumer, event, &arena, &plan, err);
+    if (status == OW_OK) {
+        status = ow_consume_end_check_plan(consumer, plan.assigned, plan.count, err);
+    }
+    if (status != OW_OK) {
+        ow_arena_done(&arena);
+        /* Asked to stop while the broker did not answer; a refusal is said all the same. */
+        return status == OW_TEMPORARY && ow_consume_must_stop(consumer) ? OW_OK : status;
+    }
+    track(consumer, &plan, &arena);
+    consumer->generation = ow_worker_next_generation(consumer->worker);
+    OW_TRY(ow_consume_wait_chunk(consumer, err));
+    if (consumer->chunk == NULL) {
+        return OW_OK; /* we are to stop */
+    }
+    struct ow_assigned *assigned =
+        OW_ARENA_ARRAY(&consumer->chunk->arena, plan.count, struct ow_assigned);
+    if (plan.count > 0) {
+        memcpy(assigned, plan.assigned, plan.count * sizeof(*assigned));
+    }
+    consumer->chunk->assigned = assigned;
+    consumer->chunk->assigned_count = plan.count;
+    ow_worker_submit(consumer->worker, consumer->chunk);
+    consumer->chunk = NULL;
+    consumer->assigned = true;
+    consumer->heard_ns = ow_consume_elapsed_ns(consumer);
+    consumer->paused = false;
+    consumer->commit_ns = 0; /* at once, as soon as it is durable: autoscalers read it */
+    return consumer->source->ops->assign(consumer->source, plan.fetch, plan.count, err);
+}
+
+/* Nothing is drained: what is durable is committed, and what is on its way is dropped by its
+ * generation. */
+enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_source_event *event,
+                                 struct ow_err *err)
+{
+    ow_consume_drop_chunk(consumer);
+    (void)ow_worker_next_generation(consumer->worker);
+    ow_log(OW_LOG_INFO, "revoked", "partitions=%zu lost=%d", event->partition_count,
+           (int)event->lost);
+    if (!event->lost && consumer->assigned) {
+        ow_consume_commit(consumer, true, false);
+    }
+    consumer->assigned = false;
+    consumer->paused = false;
+    return consumer->source->ops->unassign(consumer->source, err);
+}

@@ -1,0 +1,220 @@
+#include "base/log.h"
+#include "engine/worker_internal.h"
+
+enum {
+    RETRY_MS_MIN = 100,
+    RETRY_MS_MAX = 5000,
+    ENDS_HOLD_MS = 15000 /* three times what consume.c takes between two confirmations */
+};
+
+/* Batches that hold up a stop or a revoke for too long become smaller; fast ones grow back. */
+static void adapt(struct ow_worker *worker, int64_t took_ms)
+{
+    const size_t most = worker->options.batch_rows;
+    if (took_ms > worker->options.batch_ms) {
+        worker->rows_limit =
+            worker->rows_limit > 1 ? worker->rows_limit / 2 : 1; /* one chunk at least is taken */
+    } else if (took_ms < worker->options.batch_ms / 2) {
+        worker->rows_limit = worker->rows_limit * 2 < most ? worker->rows_limit * 2 : most;
+    }
+}
+
+/* What the apply thread does with a batch of chunks, all of one kind. */
+static enum ow_status apply_chunks(struct ow_worker *worker, struct ow_chunk *const *chunks,
+                                   size_t count, struct ow_err *err)
+{
+    struct ow_apply *apply = &worker->apply;
+    const uint32_t generation = atomic_load(&worker->generation);
+    if (chunks[0]->assigned != NULL) {
+        return chunks[0]->generation == generation ? ow_apply_assignment(apply, chunks[0], err)
+                                                   : OW_OK;
+    }
+    if (apply->generation != generation) {
+        return OW_OK; /* revoked since they were fetched */
+    }
+    const int64_t start_ns = ow_clock_elapsed_ns(&apply->options.clock);
+    const enum ow_status status = ow_apply_batch(apply, chunks, count, err);
+    adapt(worker, (ow_clock_elapsed_ns(&apply->options.clock) - start_ns) / 1000000);
+    return status;
+}
+
+/* With the lock: waits out a full store. The batch is rolled back and waits with us. False when we
+ * are to stop. */
+static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_err *err)
+{
+    if (worker->retrying_since_ns == 0) {
+        worker->retrying_since_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
+    }
+    ow_log(OW_LOG_ERROR, "store_retry", "retry_ms=%d error=\"%s\"", *retry_ms, err->text);
+    int left_ms = *retry_ms;
+    while (left_ms > 0 && !worker->stopping) {
+        const int step_ms = left_ms < OW_WORKER_IDLE_MS ? left_ms : OW_WORKER_IDLE_MS;
+        ow_worker_wait_change(worker, step_ms);
+        left_ms -= step_ms;
+    }
+    *retry_ms = *retry_ms * 2 < RETRY_MS_MAX ? *retry_ms * 2 : RETRY_MS_MAX;
+    return !worker->stopping;
+}
+
+/*
+ * What is due without a record. Where the store is full it is left for later: the records have
+ * nothing to wait for.
+ */
+static enum ow_status apply_nothing(struct ow_worker *worker, bool ends_hold, bool *ret_more,
+                                    struct ow_err *err)
+{
+    *ret_more = false;
+    enum ow_status status = ow_apply_forget_seen(&worker->apply, err);
+    if (status == OW_OK) {
+        status = ow_apply_deadlines(&worker->apply, ends_hold, ret_more, err);
+    }
+    if (status != OW_OK && ow_status_action(status) == OW_ACTION_RETRY) {
+        ow_log(OW_LOG_ERROR, "store_retry", "error=\"%s\"", err->text);
+        return OW_OK;
+    }
+    return status;
+}
+
+/* Applies until it works, or until it must stop. */
+static enum ow_status apply_with_retries(struct ow_worker *worker, struct ow_chunk *const *chunks,
+                                         size_t count, struct ow_err *err)
+{
+    int retry_ms = RETRY_MS_MIN;
+    for (;;) {
+        const enum ow_status status = apply_chunks(worker, chunks, count, err);
+        if (status == OW_OK || ow_status_action(status) != OW_ACTION_RETRY ||
+            worker->options.decode_threads == 0) {
+            return status;
+        }
+        ow_worker_lock(worker);
+        const bool again = wait_retry(worker, &retry_ms, err);
+        ow_worker_unlock(worker);
+        if (!again) {
+            return status;
+        }
+    }
+}
+
+/* With the lock: the chunks of the next batch, in order; 0 where none has arrived. */
+static size_t take_batch(struct ow_worker *worker, struct ow_chunk **chunks)
+{
+    size_t count = 0;
+    size_t rows = 0;
+    size_t bytes = 0;
+    for (uint64_t n = worker->applied; n < worker->submitted; n++) {
+        const size_t slot = n % OW_WORKER_RING;
+        struct ow_chunk *chunk = &worker->ring[slot];
+        if (worker->states[slot] != OW_SLOT_DECODED) {
+            break;
+        }
+        const bool is_assignment = chunk->assigned != NULL;
+        if (count > 0 && (is_assignment || rows + chunk->count > worker->rows_limit ||
+                          bytes + chunk->bytes > worker->options.batch_bytes)) {
+            break;
+        }
+        worker->states[slot] = OW_SLOT_APPLYING;
+        chunks[count++] = chunk;
+        rows += chunk->count;
+        bytes += chunk->bytes;
+        if (is_assignment) {
+            break;
+        }
+    }
+    return count;
+}
+
+/* With the lock: publishes what a batch left behind. */
+static void finish_batch(struct ow_worker *worker, size_t count, enum ow_status status,
+                         const struct ow_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const size_t slot = (worker->applied + i) % OW_WORKER_RING;
+        worker->ring_bytes -= (int64_t)worker->ring[slot].bytes;
+        worker->states[slot] = OW_SLOT_FREE;
+    }
+    worker->applied += count;
+    worker->totals = worker->apply.totals;
+    worker->first_deadline_ms = ow_store_first_deadline_ms(worker->apply.options.store);
+    worker->retrying_since_ns = 0;
+    if (status != OW_OK && worker->status == OW_OK) {
+        worker->status = status;
+        worker->err = *err;
+    }
+    (void)pthread_cond_broadcast(&worker->changed);
+}
+
+/* With the lock: whether all that was handed over is in work, and the ends were confirmed lately.
+ */
+static bool do_ends_hold(const struct ow_worker *worker, size_t in_work)
+{
+    const int64_t age_ms =
+        ow_clock_now_ms(&worker->apply.options.clock) - worker->ends_confirmed_ms;
+    return worker->applied + in_work == worker->submitted && age_ms >= 0 && age_ms <= ENDS_HOLD_MS;
+}
+
+void *ow_worker_apply_thread(void *context)
+{
+    struct ow_worker *worker = context;
+    int64_t deadlines_ns = 0;
+    ow_worker_lock(worker);
+    while (!worker->stopping && worker->status == OW_OK) {
+        struct ow_chunk *chunks[OW_WORKER_RING];
+        const size_t count = take_batch(worker, chunks);
+        const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
+        const bool look_at_deadlines = now_ns - deadlines_ns >= 1000000000;
+        const bool ends_hold = do_ends_hold(worker, count);
+        if (count == 0 && !look_at_deadlines) {
+            ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
+            continue;
+        }
+        ow_worker_unlock(worker);
+        struct ow_err err = {.text = ""};
+        enum ow_status status = OW_OK;
+        if (count > 0) {
+            status = apply_with_retries(worker, chunks, count, &err);
+        }
+        if (status == OW_OK && look_at_deadlines) {
+            bool more = false;
+            status = apply_nothing(worker, ends_hold, &more, &err);
+            deadlines_ns = more ? 0 : now_ns;
+        }
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
+        ow_worker_lock(worker);
+        finish_batch(worker, count, status, &err);
+    }
+    ow_worker_unlock(worker);
+    return NULL;
+}
+
+void ow_worker_apply_inline(struct ow_worker *worker)
+{
+    struct ow_decoder decoder = ow_worker_decoder(worker);
+    for (uint64_t n = worker->applied; n < worker->submitted; n++) {
+        ow_chunk_decode(&worker->ring[n % OW_WORKER_RING], &decoder);
+        worker->states[n % OW_WORKER_RING] = OW_SLOT_DECODED;
+    }
+    ow_buffer_done(&decoder.scratch);
+    struct ow_chunk *chunks[OW_WORKER_RING];
+    size_t count = 0;
+    while (worker->status == OW_OK && (count = take_batch(worker, chunks)) > 0) {
+        struct ow_err err = {.text = ""};
+        const enum ow_status status = apply_with_retries(worker, chunks, count, &err);
+        ow_durables_exchange(&worker->durables, &worker->apply.partitions,
+                             worker->apply.generation);
+        finish_batch(worker, count, status, &err);
+    }
+}
+
+void ow_worker_tick(struct ow_worker *worker)
+{
+    OW_REQUIRE(worker->options.decode_threads == 0);
+    struct ow_err err = {.text = ""};
+    enum ow_status status = OW_OK;
+    bool more = true;
+    while (status == OW_OK && more) {
+        status = apply_nothing(worker, do_ends_hold(worker, 0), &more, &err);
+    }
+    ow_durables_exchange(&worker->durables, &worker->apply.partitions, worker->apply.generation);
+    finish_batch(worker, 0, status, &err);
+}

@@ -1,0 +1,65 @@
+/*
+ * worker_internal: what worker.c (the ring, the decode threads) and worker_apply.c (what is done
+ * with a batch) share. Private to them.
+ */
+#ifndef OW_ENGINE_WORKER_INTERNAL_H
+#define OW_ENGINE_WORKER_INTERNAL_H
+
+#include "engine/worker.h"
+
+#include <stdatomic.h>
+
+enum { OW_WORKER_RING = 48, OW_WORKER_DECODE_THREADS_MAX = 16, OW_WORKER_IDLE_MS = 200 };
+
+/* Where a chunk of the ring is. Only the state is shared; the chunk itself belongs to whoever the
+ * state names. */
+enum ow_worker_slot {
+    OW_SLOT_FREE,
+    OW_SLOT_FILLING,
+    OW_SLOT_SUBMITTED,
+    OW_SLOT_DECODING,
+    OW_SLOT_DECODED,
+    OW_SLOT_APPLYING
+};
+
+struct ow_worker {
+    struct ow_worker_options options;
+    struct ow_apply apply; /* the apply thread's */
+    struct ow_durables durables;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct ow_chunk ring[OW_WORKER_RING];
+    enum ow_worker_slot states[OW_WORKER_RING];
+    uint64_t submitted; /* chunks submitted so far; chunk n lies in slot n % OW_WORKER_RING */
+    uint64_t next_to_decode;
+    uint64_t applied;
+    bool stopping;
+    enum ow_status status;
+    struct ow_err err;
+    struct ow_totals totals;
+    int64_t retrying_since_ns;
+    int64_t first_deadline_ms; /* of what is parked */
+    int64_t ends_confirmed_ms; /* wall clock, for a machine that slept must ask again */
+    int64_t ring_bytes;        /* of the records that are on their way */
+
+    _Atomic uint32_t generation;
+    size_t rows_limit; /* the apply thread's: batch_rows, less while batches are slow */
+    pthread_t apply_thread;
+    pthread_t decode_threads[OW_WORKER_DECODE_THREADS_MAX];
+    size_t decode_thread_count;
+    bool apply_thread_runs;
+};
+
+void ow_worker_lock(struct ow_worker *worker);
+void ow_worker_unlock(struct ow_worker *worker);
+/* With the lock: waits for a change, at most timeout_ms. */
+void ow_worker_wait_change(struct ow_worker *worker, int timeout_ms);
+struct ow_decoder ow_worker_decoder(const struct ow_worker *worker);
+
+/* The apply thread; context is the worker. */
+void *ow_worker_apply_thread(void *context);
+/* Without threads: decodes and applies all that was submitted. With the lock. */
+void ow_worker_apply_inline(struct ow_worker *worker);
+
+#endif
