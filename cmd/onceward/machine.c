@@ -1,5 +1,6 @@
-/* `onceward machine show|lint|graph FILE...` */
+/* `onceward machine show|lint|graph|prove FILE...` */
 #include "config.h"
+#include "machine_prove.h"
 #include "model/machine_show.h"
 #include "output.h"
 
@@ -12,7 +13,10 @@ static const struct ow_argument arguments[] = {
     {.name = "format",
       .value = "FORMAT",
       .text = "graph: mermaid (the default) or dot (Graphviz)."},
-    {.name = NULL},
+    {.name = "length",
+      .value = "N",
+      .text = "prove: sequences of up to N events, 1 to 12 (default: 7)."},
+    {.name = NULL                                         },
 };
 
 /* What a cell does, in a word: "-> paid" where it leads to another state. */
@@ -162,6 +166,37 @@ static enum ow_status load(const struct ow_invocation *invocation, struct ow_con
     return ow_machines_check(machines, err);
 }
 
+static const char *const verbs[] = {"show", "lint", "graph", "prove"};
+enum verb { SHOW, LINT, GRAPH, PROVE, VERB_COUNT };
+
+static enum verb verb_of(const struct ow_invocation *invocation)
+{
+    size_t verb = 0;
+    while (verb < VERB_COUNT &&
+           (invocation->operand_count == 0 || strcmp(invocation->operands[0], verbs[verb]) != 0)) {
+        verb++;
+    }
+    return (enum verb)verb;
+}
+
+static int do_verb(enum verb verb, const struct ow_machines *machines, enum ow_output output,
+                   const struct ow_invocation *invocation)
+{
+    switch (verb) {
+    case SHOW:
+        return show(machines, output);
+    case LINT:
+        return lint(machines, output);
+    case GRAPH:
+        return graph(machines, ow_invocation_value(invocation, "format"));
+    case PROVE:
+        return ow_machine_prove(machines, output, ow_invocation_value(invocation, "length"));
+    case VERB_COUNT:
+        break;
+    }
+    OW_IMPOSSIBLE("a verb that is not in the table");
+}
+
 static int run(int argc, char **argv)
 {
     struct ow_invocation invocation;
@@ -170,12 +205,11 @@ static int run(int argc, char **argv)
     if (!ow_command_parse(&ow_command_machine, argc, argv, &invocation, &code)) {
         return code;
     }
-    const char *const verb = invocation.operand_count == 0 ? "" : invocation.operands[0];
     const char *const format = ow_invocation_value(&invocation, "format");
-    const bool is_show = strcmp(verb, "show") == 0;
-    const bool is_lint = strcmp(verb, "lint") == 0;
-    if (!is_show && !is_lint && strcmp(verb, "graph") != 0) {
-        return ow_command_refuse(&ow_command_machine, "'%s': expects show, lint or graph", verb);
+    const enum verb verb = verb_of(&invocation);
+    if (verb == VERB_COUNT) {
+        return ow_command_refuse(&ow_command_machine, "'%s': expects show, lint, graph or prove",
+                                 invocation.operand_count == 0 ? "" : invocation.operands[0]);
     }
     if (!ow_output_parse(ow_invocation_value(&invocation, "output"), &output) ||
         (format != NULL && strcmp(format, "dot") != 0 && strcmp(format, "mermaid") != 0)) {
@@ -187,13 +221,8 @@ static int run(int argc, char **argv)
     struct ow_err err;
     ow_machines_init(&machines);
     const enum ow_status status = load(&invocation, &config, &machines, &err);
-    if (status != OW_OK) {
-        code = ow_command_fail(status, &err);
-    } else if (is_show) {
-        code = show(&machines, output);
-    } else {
-        code = is_lint ? lint(&machines, output) : graph(&machines, format);
-    }
+    code = status == OW_OK ? do_verb(verb, &machines, output, &invocation)
+                           : ow_command_fail(status, &err);
     ow_machines_done(&machines);
     ow_config_done(&config);
     return code;
@@ -201,11 +230,17 @@ static int run(int argc, char **argv)
 
 const struct ow_command ow_command_machine = {
     .name = "machine",
-    .summary = "shows, checks and draws state machines",
-    .usage = "show|lint|graph [-o FORMAT] [--format FORMAT] [-c FILE | MACHINE-FILE...]",
+    .summary = "shows, checks, draws and proves state machines",
+    .usage = "show|lint|graph|prove [-o FORMAT] [--format FORMAT] [--length N] [-c FILE | "
+             "MACHINE-FILE...]",
     .arguments = arguments,
     .text = "show   what becomes of each event in each state, and why\n"
             "lint   what looks wrong; exit code 3 where there is a warning, notes do not count\n"
-            "graph  a Mermaid state diagram, or a Graphviz graph",
+            "graph  a Mermaid state diagram, or a Graphviz graph\n"
+            "prove  plays every sequence of events through the worker's rules and through a second "
+            "reading\n"
+            "       of them: which promises hold, which events' order makes a difference, what "
+            "nothing\n"
+            "       came to; exit code 3 where a promise is broken, 1 where --length is too far",
     .run = run,
 };
