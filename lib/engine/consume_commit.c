@@ -36,9 +36,8 @@ static void note_committed(struct ow_consumer *consumer,
     const struct ow_record place = {.topic = ow_slice_of(committed->topic),
                                     .partition = committed->partition};
     struct ow_tracked *tracked = ow_consume_find(consumer, &place);
-    if (tracked != NULL) {
-        tracked->committed = committed->offset;
-    }
+    OW_INVARIANT(tracked != NULL); /* the list was made of them */
+    tracked->committed = committed->offset;
 }
 
 void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)

@@ -148,12 +148,31 @@ static bool owns_claim(enum ow_reason reason)
     return owns[reason];
 }
 
+/* The row in which the owner of a claim lies, where it came from that very offset: as it was read,
+ * or as this batch has made it. */
+static struct ow_quarantine *row_of_owner(struct ow_world *world, const struct ow_event *event,
+                                          int64_t ref, struct ow_quarantine *at_offset)
+{
+    if (at_offset->id == ref) {
+        return at_offset;
+    }
+    struct ow_quarantine *row = world->quarantine;
+    while (row != NULL && row->id != ref) {
+        row = row->next;
+    }
+    return row != NULL && row->record->partition == event->record->partition &&
+                   row->record->offset == event->record->offset &&
+                   ow_slice_equal(row->record->topic, event->record->topic)
+               ? row
+               : NULL;
+}
+
 /* Where the key of a re-read record is taken, as it should be. */
 static void meet_claim_again(struct ow_world *world, const struct ow_event *event,
                              const struct ow_claim *claim, struct ow_quarantine *at_offset,
                              struct ow_decision *decision)
 {
-    struct ow_quarantine *row = at_offset->id == claim->ref ? at_offset : NULL;
+    struct ow_quarantine *row = row_of_owner(world, event, claim->ref, at_offset);
     if (is_conflict(claim, event)) {
         row = ow_world_conflict(world, claim->ref, event->fingerprint);
         OW_INVARIANT(row->loaded || claim->fresh);

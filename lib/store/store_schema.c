@@ -73,6 +73,12 @@ enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err)
     bool row = false;
     OW_TRY(ow_sql_step(&statement, &row, err));
     const struct ow_slice text = row ? ow_sql_slice(&statement, 0) : OW_SLICE("no answer");
+    if (memmem(text.ptr, text.len, "error code=", 11) != NULL) {
+        /* An I/O error comes as a row of the check, as if it were damage. */
+        sql->unknown = true;
+        return ow_fail(err, OW_STORE_UNKNOWN, "the store could not be checked: " OW_SLICE_FMT,
+                       OW_SLICE_ARG(text));
+    }
     if (!ow_slice_equals_text(text, "ok")) {
         return ow_fail(err, OW_UNSAFE, "the store is damaged, restore a backup: " OW_SLICE_FMT,
                        OW_SLICE_ARG(text));

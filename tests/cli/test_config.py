@@ -113,7 +113,7 @@ def machines():
     expect("graph, dot", run("machine", "graph", "--format", "dot", "orders.yaml"), 0, 'digraph "orders"', '"created" -> "paid"')
     pathlib.Path("c.yaml").write_text(CONFIG)
     expect("of the configuration", run("machine", "lint", "-c", "c.yaml"), 0)
-    expect("no such verb", run("machine", "prove", "orders.yaml"), 2, "expects show, lint or graph")
+    expect("no such verb", run("machine", "polish", "orders.yaml"), 2, "expects show, lint, graph or prove")
 
 
 def main():
