@@ -3,6 +3,7 @@
 
 /* Each runs the tests of one file and returns how many failed. */
 int ow_test_producer(void);
+int ow_test_reader(void);
 int ow_test_settings(void);
 int ow_test_source(void);
 int ow_test_talk(void);

@@ -8,5 +8,6 @@ int main(void)
     failed += ow_test_settings();
     failed += ow_test_producer();
     failed += ow_test_source();
+    failed += ow_test_reader();
     return failed == 0 ? 0 : 1;
 }
