@@ -1,165 +1,278 @@
 #include "store/verify_internal.h"
 
 #include <inttypes.h>
-
-static enum ow_status check_buckets(struct ow_verify *verify, int64_t *ret_counted,
-                                    struct ow_err *err);
-
-enum ow_status ow_verify_claims_unique(struct ow_verify *verify, struct ow_err *err)
-{
-    int64_t counted = 0;
-    int64_t all = 0;
-    OW_TRY(check_buckets(verify, &counted, err));
-    OW_TRY(ow_sql_query_i64(&verify->sql, "SELECT count(*) FROM ow_claims", &all, err));
-    if (all != counted) {
-        ow_verify_broken(verify, OW_PROMISE_UNIQUE,
-                         "%" PRId64 " claims lie in buckets that there are not", all - counted);
-    }
-    ow_verify_checked(verify, OW_PROMISE_UNIQUE, all);
-    OW_STATEMENT twice = {0};
-    OW_TRY(ow_sql_prepare(
-        &verify->sql,
-        "SELECT lower(hex(key)), min(bucket), max(bucket) FROM ow_claims GROUP BY key"
-        " HAVING count(*) > 1",
-        &twice, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&twice, &row, err));
-    while (row) {
-        ow_verify_broken(verify, OW_PROMISE_UNIQUE,
-                         "the key " OW_SLICE_FMT " is in bucket %" PRId64 " and in bucket %" PRId64,
-                         OW_SLICE_ARG(ow_sql_slice(&twice, 0)), ow_sql_i64(&twice, 1),
-                         ow_sql_i64(&twice, 2));
-        OW_TRY(ow_sql_step(&twice, &row, err));
-    }
-    return OW_OK;
-}
-
-static enum ow_status check_buckets(struct ow_verify *verify, int64_t *ret_counted,
-                                    struct ow_err *err)
-{
-    OW_STATEMENT buckets = {0};
-    OW_TRY(ow_sql_prepare(
-        &verify->sql,
-        "SELECT b.bucket, b.claims, (SELECT count(*) FROM ow_claims c WHERE c.bucket = b.bucket)"
-        " FROM ow_bucket b ORDER BY b.bucket",
-        &buckets, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&buckets, &row, err));
-    while (row) {
-        const int64_t said = ow_sql_i64(&buckets, 1);
-        const int64_t has = ow_sql_i64(&buckets, 2);
-        if (said != has) {
-            ow_verify_broken(verify, OW_PROMISE_UNIQUE,
-                             "bucket %" PRId64 " has %" PRId64 " claims and says %" PRId64,
-                             ow_sql_i64(&buckets, 0), has, said);
-        }
-        *ret_counted += has;
-        OW_TRY(ow_sql_step(&buckets, &row, err));
-    }
-    return OW_OK;
-}
-
-/* The reasons whose rows own the claim of their message, as a list for IN (…). */
-#define OWNING_0(text)                  ""
-#define OWNING_1(text)                  ",'" text "'"
-#define OWNING_REASON(name, text, owns) OWNING_##owns(text)
+#include <stdlib.h>
 
 /*
- * Two sorted streams of refs: the claims' and their owners'. A quarantine row whose record was
- * applied or recognised later is no owner any more: its history row or the other claim is.
+ * All claims in one pass, in the order of their keys: each bucket has its own cursor, and the least
+ * key of all comes next, so that a key in two buckets is met twice in a row, and nothing has to be
+ * sorted. Each claim must belong to one row: those that were noted (verify_notes.h) are looked up,
+ * and all others must be the history's: by their sum.
  */
-static const char owners_text[] =
-    "SELECT coalesce(first_ref, seq) AS ref, 'history row ' || seq FROM ow_history_row UNION ALL "
-    "SELECT id, 'parked record ' || id FROM ow_parked UNION ALL "
-    "SELECT id, 'quarantine row ' || id FROM ow_quarantine WHERE reason IN (''" OW_REASON_TABLE(
-        OWNING_REASON) ") AND status NOT IN ('applied', 'duplicate') UNION ALL "
-                       "SELECT ref, 'stale sighting ' || ref FROM ow_sighting WHERE cause = "
-                       "'stale' ORDER BY 1";
 
-/* Both streams where they are: the refs, INT64_MAX at the end, and the refs before. */
-struct pairing {
-    struct ow_statement claims, owners;
-    bool claim, owner;
-    int64_t last_claim, last_owner;
+/* A bucket with its next claim, copied: the snapshot may change before it is its turn. */
+struct bucket {
+    struct ow_verify_cursor cursor;
+    const struct ow_verify_bucket *said;
+    bool claim; /* there is one */
+    uint8_t key[OW_CLAIM_KEY_BYTES], fingerprint[OW_FINGERPRINT_BYTES];
+    int64_t ref, counted;
 };
 
-static void compare(struct ow_verify *verify, const struct pairing *pairing, int64_t claim,
-                    int64_t owner)
+struct pass {
+    struct bucket *buckets;
+    struct bucket **heap; /* those with a claim; no bucket has a lesser key than the first */
+    size_t count, heap_count;
+    const struct bucket *last; /* of the claim before */
+    uint8_t last_key[OW_CLAIM_KEY_BYTES];
+    struct ow_verify_sum sum; /* of claims that nothing but a history row can own */
+    int64_t met;              /* of what was expected */
+};
+
+static bool is_before(const struct bucket *a, const struct bucket *b)
 {
-    ow_verify_checked(verify, OW_PROMISE_OWNED, 1);
-    if (claim < owner) {
-        ow_verify_broken(verify, OW_PROMISE_OWNED, "the claim with ref %" PRId64 " %s", claim,
-                         claim == pairing->last_claim ? "is there twice" : "belongs to nothing");
-    } else if (owner < claim) {
-        ow_verify_broken(verify, OW_PROMISE_OWNED, OW_SLICE_FMT " %s",
-                         OW_SLICE_ARG(ow_sql_slice(&pairing->owners, 1)),
-                         owner == pairing->last_owner ? "is not the only one with its claim"
-                                                      : "has no claim");
-    }
+    const int order = memcmp(a->key, b->key, sizeof(a->key));
+    return order != 0 ? order < 0 : a->said->bucket < b->said->bucket;
 }
 
-static enum ow_status walk(struct ow_verify *verify, struct pairing *pairing, struct ow_err *err)
+/* Puts the one at a place where it belongs, below that place. */
+static void sift(struct pass *pass, size_t at)
 {
-    OW_TRY(ow_sql_step(&pairing->claims, &pairing->claim, err));
-    OW_TRY(ow_sql_step(&pairing->owners, &pairing->owner, err));
-    while (pairing->claim || pairing->owner) {
-        const int64_t claim = pairing->claim ? ow_sql_i64(&pairing->claims, 0) : INT64_MAX;
-        const int64_t owner = pairing->owner ? ow_sql_i64(&pairing->owners, 0) : INT64_MAX;
-        compare(verify, pairing, claim, owner);
-        pairing->last_claim = claim <= owner ? claim : pairing->last_claim;
-        pairing->last_owner = owner <= claim ? owner : pairing->last_owner;
-        OW_TRY(claim > owner ? OW_OK : ow_sql_step(&pairing->claims, &pairing->claim, err));
-        OW_TRY(owner > claim ? OW_OK : ow_sql_step(&pairing->owners, &pairing->owner, err));
-    }
-    return OW_OK;
-}
-
-static enum ow_status prepare_and_walk(struct ow_verify *verify, struct pairing *pairing,
-                                       struct ow_err *err)
-{
-    OW_TRY(ow_sql_prepare(&verify->sql, "SELECT ref FROM ow_claims ORDER BY ref", &pairing->claims,
-                          err));
-    OW_TRY(ow_sql_prepare(&verify->sql, owners_text, &pairing->owners, err));
-    return walk(verify, pairing, err);
-}
-
-enum ow_status ow_verify_claims_owned(struct ow_verify *verify, struct ow_err *err)
-{
-    struct pairing pairing = {0};
-    const enum ow_status status = prepare_and_walk(verify, &pairing, err);
-    ow_sql_finalize(&pairing.claims);
-    ow_sql_finalize(&pairing.owners);
-    return status;
-}
-
-enum ow_status ow_verify_refs(struct ow_verify *verify, struct ow_err *err)
-{
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(
-        &verify->sql,
-        "SELECT n.name, n.least, n.most, (SELECT value FROM ow_meta WHERE key = 'next_ref') FROM ("
-        "SELECT 'ow_claims' AS name, min(ref) AS least, max(ref) AS most FROM ow_claims UNION ALL "
-        "SELECT 'ow_history', min(seq), max(seq) FROM ow_history_row UNION ALL "
-        "SELECT 'ow_history.first_ref', min(first_ref), max(first_ref) FROM ow_history_row UNION "
-        "ALL "
-        "SELECT 'ow_parked', min(id), max(id) FROM ow_parked UNION ALL "
-        "SELECT 'ow_quarantine', min(id), max(id) FROM ow_quarantine UNION ALL "
-        "SELECT 'ow_sighting', min(ref), max(ref) FROM ow_sighting) n",
-        &statement, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
-    while (row) {
-        const int64_t next_ref = ow_sql_i64(&statement, 3);
-        ow_verify_checked(verify, OW_PROMISE_REFS, 1);
-        if (!ow_sql_is_null(&statement, 1) &&
-            (ow_sql_i64(&statement, 1) < 1 || ow_sql_i64(&statement, 2) >= next_ref)) {
-            ow_verify_broken(verify, OW_PROMISE_REFS,
-                             OW_SLICE_FMT " has the numbers %" PRId64 " to %" PRId64
-                                          ", the next one is %" PRId64,
-                             OW_SLICE_ARG(ow_sql_slice(&statement, 0)), ow_sql_i64(&statement, 1),
-                             ow_sql_i64(&statement, 2), next_ref);
+    struct bucket *moved = pass->heap[at];
+    size_t child = 2 * at + 1;
+    while (child < pass->heap_count) {
+        if (child + 1 < pass->heap_count && is_before(pass->heap[child + 1], pass->heap[child])) {
+            child++;
         }
-        OW_TRY(ow_sql_step(&statement, &row, err));
+        if (!is_before(pass->heap[child], moved)) {
+            break;
+        }
+        pass->heap[at] = pass->heap[child];
+        at = child;
+        child = 2 * at + 1;
+    }
+    pass->heap[at] = moved;
+}
+
+static enum ow_status read_claim(struct ow_verify *verify, struct bucket *bucket,
+                                 struct ow_err *err)
+{
+    OW_TRY(ow_verify_cursor_next(&bucket->cursor, &bucket->claim, err));
+    if (!bucket->claim) {
+        return OW_OK;
+    }
+    const struct ow_slice key = ow_sql_slice(&bucket->cursor.statement, 0);
+    const struct ow_slice fingerprint = ow_sql_slice(&bucket->cursor.statement, 1);
+    bucket->ref = ow_sql_i64(&bucket->cursor.statement, 2);
+    if (key.len != sizeof(bucket->key) || fingerprint.len != sizeof(bucket->fingerprint)) {
+        ow_verify_broken(verify, OW_PROMISE_KEYS,
+                         "the claim with ref %" PRId64 " has a key or fingerprint of no length"
+                         " that one has",
+                         bucket->ref);
+        return OW_OK;
+    }
+    memcpy(bucket->key, key.ptr, key.len);
+    memcpy(bucket->fingerprint, fingerprint.ptr, fingerprint.len);
+    return OW_OK;
+}
+
+static void check_fingerprint(struct ow_verify *verify, const struct bucket *bucket,
+                              const uint8_t *fingerprint, enum ow_verify_role role, int64_t id)
+{
+    /* Under another rule's number the two cannot be compared. */
+    if (fingerprint == NULL || fingerprint[0] != bucket->fingerprint[0]) {
+        return;
+    }
+    const bool equal = memcmp(fingerprint, bucket->fingerprint, OW_FINGERPRINT_BYTES) == 0;
+    if (equal != (role != OW_VERIFY_CONFLICT)) {
+        ow_verify_broken(verify, OW_PROMISE_KEYS,
+                         "the claim with ref %" PRId64 " has %s fingerprint as %s %" PRId64,
+                         bucket->ref, equal ? "the same" : "another", ow_verify_role_text(role),
+                         id);
+    }
+}
+
+/* What was noted of a claim. *ret_owned: some row owns it. */
+static enum ow_status check_expected(struct ow_verify *verify, struct pass *pass,
+                                     const struct bucket *bucket, bool *ret_owned,
+                                     struct ow_err *err)
+{
+    struct ow_statement *find = &verify->notes.expected_of;
+    bool row = false;
+    ow_sql_bind_i64(find, bucket->ref);
+    OW_TRY(ow_sql_step(find, &row, err));
+    while (row) {
+        const enum ow_verify_role role = (enum ow_verify_role)ow_sql_i64(find, 0);
+        const struct ow_slice key = ow_sql_slice(find, 2);
+        pass->met++;
+        *ret_owned = *ret_owned || role <= OW_VERIFY_APPLIED;
+        if (!ow_slice_is_absent(key) && memcmp(key.ptr, bucket->key, sizeof(bucket->key)) != 0) {
+            ow_verify_broken(verify, OW_PROMISE_KEYS,
+                             "the claim with ref %" PRId64 " has another key than %s %" PRId64,
+                             bucket->ref, ow_verify_role_text(role), ow_sql_i64(find, 1));
+        }
+        check_fingerprint(verify, bucket, ow_sql_slice(find, 3).ptr, role, ow_sql_i64(find, 1));
+        OW_TRY(ow_sql_step(find, &row, err));
     }
     return OW_OK;
+}
+
+static enum ow_status check_claim(struct ow_verify *verify, struct pass *pass,
+                                  struct bucket *bucket, struct ow_err *err)
+{
+    ow_verify_checked(verify, OW_PROMISE_UNIQUE, 1);
+    ow_verify_number(verify, bucket->ref, "claim with ref");
+    if (pass->last != NULL && memcmp(pass->last_key, bucket->key, sizeof(bucket->key)) == 0) {
+        char hex[2 * OW_CLAIM_KEY_BYTES + 1];
+        ow_hash_hex(bucket->key, sizeof(bucket->key), hex);
+        ow_verify_broken(verify, OW_PROMISE_UNIQUE,
+                         "the key %s is in bucket %" PRId64 " and in bucket %" PRId64, hex,
+                         pass->last->said->bucket, bucket->said->bucket);
+    }
+    pass->last = bucket;
+    memcpy(pass->last_key, bucket->key, sizeof(pass->last_key));
+    if (bucket->fingerprint[0] != 0 && !verify->rules[bucket->fingerprint[0]]) {
+        ow_verify_broken(verify, OW_PROMISE_KEYS,
+                         "the claim with ref %" PRId64 " has a fingerprint by rule %d, which there"
+                         " is not",
+                         bucket->ref, bucket->fingerprint[0]);
+    }
+    if (bucket->ref >= verify->next_ref) {
+        bucket->counted += bucket->said->sealed;
+        return OW_OK; /* claimed since the begin */
+    }
+    bucket->counted++;
+    ow_verify_sum_add(&verify->numbers, bucket->ref, NULL);
+    ow_verify_checked(verify, OW_PROMISE_OWNED, 1);
+    ow_verify_checked(verify, OW_PROMISE_KEYS, 1);
+    bool owned = false;
+    if (ow_verify_is_expected(&verify->notes, bucket->ref)) {
+        OW_TRY(check_expected(verify, pass, bucket, &owned, err));
+    }
+    if (!owned) {
+        ow_verify_sum_add(&pass->sum, bucket->ref, bucket->key);
+    }
+    return OW_OK;
+}
+
+static enum ow_status open_buckets(struct ow_verify *verify, struct pass *pass, struct ow_err *err)
+{
+    for (size_t i = 0; i < pass->count; i++) {
+        struct bucket *bucket = &pass->buckets[i];
+        bucket->said = &verify->buckets[i];
+        bucket->cursor.by = OW_VERIFY_BY_BLOB;
+        bucket->cursor.fixed[0] = ow_value_integer(bucket->said->bucket);
+        bucket->cursor.fixed_count = 1;
+        OW_TRY(ow_verify_cursor_open(&bucket->cursor, verify,
+                                     "SELECT key, fingerprint, ref FROM ow_claims"
+                                     " WHERE bucket = ? AND key >= ? ORDER BY key",
+                                     err));
+        OW_TRY(read_claim(verify, bucket, err));
+        if (bucket->claim) {
+            pass->heap[pass->heap_count++] = bucket;
+        }
+    }
+    for (size_t i = pass->heap_count / 2; i > 0; i--) {
+        sift(pass, i - 1);
+    }
+    return OW_OK;
+}
+
+static enum ow_status merge(struct ow_verify *verify, struct pass *pass, struct ow_err *err)
+{
+    OW_TRY(open_buckets(verify, pass, err));
+    while (pass->heap_count > 0) {
+        struct bucket *bucket = pass->heap[0];
+        OW_TRY(check_claim(verify, pass, bucket, err));
+        OW_TRY(ow_verify_pause(verify, err));
+        OW_TRY(read_claim(verify, bucket, err));
+        if (!bucket->claim) {
+            pass->heap[0] = pass->heap[--pass->heap_count];
+        }
+        if (pass->heap_count > 0) {
+            sift(pass, 0);
+        }
+    }
+    return OW_OK;
+}
+
+static void check_counts(struct ow_verify *verify, const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->count; i++) {
+        const struct bucket *bucket = &pass->buckets[i];
+        if (bucket->counted != bucket->said->claims) {
+            ow_verify_broken(verify, OW_PROMISE_UNIQUE,
+                             "bucket %" PRId64 " has %" PRId64 " claims and says %" PRId64,
+                             bucket->said->bucket, bucket->counted, bucket->said->claims);
+        }
+    }
+}
+
+/* Claims lie in buckets that there are: from bucket to bucket, without reading what is in them. */
+static enum ow_status find_strays(struct ow_verify *verify, struct ow_err *err)
+{
+    OW_STATEMENT next = {0};
+    OW_TRY(
+        ow_sql_prepare(&verify->sql,
+                       "SELECT c.bucket, EXISTS (SELECT 1 FROM ow_bucket b WHERE b.bucket ="
+                       " c.bucket) FROM ow_claims c WHERE c.bucket > ? ORDER BY c.bucket LIMIT 1",
+                       &next, err));
+    int64_t at = INT64_MIN;
+    bool row = true;
+    while (row) {
+        ow_sql_bind_i64(&next, at);
+        OW_TRY(ow_sql_step(&next, &row, err));
+        if (row) {
+            at = ow_sql_i64(&next, 0);
+            if (ow_sql_i64(&next, 1) == 0) {
+                ow_verify_broken(verify, OW_PROMISE_UNIQUE,
+                                 "there are claims in bucket %" PRId64 ", and no such bucket", at);
+            }
+            ow_sql_reset(&next);
+        }
+    }
+    return OW_OK;
+}
+
+/* Numbers are drawn in the transaction that uses them, so none is left out; pruned claims are. */
+static void check_numbers(struct ow_verify *verify)
+{
+    struct ow_verify_sum drawn = {0};
+    for (int64_t number = 1; number < verify->next_ref && !verify->pruned; number++) {
+        ow_verify_sum_add(&drawn, number, NULL);
+    }
+    if (!verify->pruned && !ow_verify_sum_equal(&drawn, &verify->numbers)) {
+        ow_verify_broken(verify, OW_PROMISE_REFS,
+                         "the next number is %" PRId64 ", and the rows have %" PRId64
+                         " of those before it, or not just these",
+                         verify->next_ref, verify->numbers.count);
+    }
+}
+
+static enum ow_status run(struct ow_verify *verify, struct pass *pass, struct ow_err *err)
+{
+    OW_TRY(merge(verify, pass, err));
+    check_counts(verify, pass);
+    OW_TRY(find_strays(verify, err));
+    check_numbers(verify);
+    const bool equal = ow_verify_sum_equal(&pass->sum, &verify->owning) &&
+                       pass->met == verify->notes.expected_count;
+    return equal ? OW_OK : ow_verify_claims_name(verify, err);
+}
+
+enum ow_status ow_verify_claims(struct ow_verify *verify, struct ow_err *err)
+{
+    struct pass pass = {.count = verify->bucket_count};
+    pass.buckets = calloc(pass.count + 1, sizeof(*pass.buckets));
+    pass.heap = calloc(pass.count + 1, sizeof(struct bucket *));
+    if (pass.buckets == NULL || pass.heap == NULL) {
+        OW_IMPOSSIBLE("out of memory");
+    }
+    const enum ow_status status = run(verify, &pass, err);
+    for (size_t i = 0; i < pass.count; i++) {
+        ow_verify_cursor_done(&pass.buckets[i].cursor);
+    }
+    free(pass.heap);
+    free(pass.buckets);
+    return status;
 }

@@ -46,3 +46,21 @@ struct ow_value ow_verify_evaluate(const struct ow_operand *operand,
     }
     return ow_value_integer(sum);
 }
+
+/* A comparison with nothing, or of two kinds, never holds. */
+bool ow_verify_holds(const struct ow_requirement *requirement, const struct ow_verify_step *step)
+{
+    const struct ow_value left = ow_verify_evaluate(&requirement->left, step);
+    const struct ow_value right = ow_verify_evaluate(&requirement->right, step);
+    if (left.type == OW_TYPE_NULL || left.type != right.type) {
+        return false;
+    }
+    if (requirement->comparison == OW_COMPARE_EQUALS) {
+        return ow_value_equal(&left, &right);
+    }
+    if (left.type != OW_TYPE_INTEGER) {
+        return false;
+    }
+    return requirement->comparison == OW_COMPARE_AT_MOST ? left.integer <= right.integer
+                                                         : left.integer >= right.integer;
+}

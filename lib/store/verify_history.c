@@ -1,18 +1,24 @@
+#include "store/internal.h"
 #include "store/verify_internal.h"
 
 #include <inttypes.h>
 
 /*
- * One pass over the whole history, sorted by machine, entity and version, beside the entity tables
- * in the order of their keys: each entity is made anew from its history and compared with its row.
+ * Each entity is made anew from its history and compared with its row. Entities are walked in the
+ * order of their keys; an entity's rows are found from its last one backwards (last_seq, prev_seq,
+ * …), and followed forwards. History rows never change, so a chain may be followed through several
+ * snapshots. That every history row lies on some chain is verify_chain.c's.
  */
 
-static enum ow_status walk_machine(struct ow_verify *verify, struct ow_verify_machine *machine,
-                                   struct ow_statement *history, bool *row, struct ow_err *err);
+/* What a walk needs, once for all. */
+struct walk {
+    struct ow_statement row_of; /* of the history */
+    struct ow_verify_chain chain;
+};
 
 /* An entity as its history makes it. */
 struct replay {
-    struct ow_verify_machine *machine;
+    const struct ow_verify_machine *machine;
     struct ow_slice id;
     int64_t version, last_seq; /* 0: nothing yet */
     struct ow_slice state;
@@ -21,23 +27,13 @@ struct replay {
     bool lost; /* a step could not be followed: what it leads to is not known */
 };
 
-enum {
-    HISTORY_MACHINE,
-    HISTORY_ENTITY,
-    HISTORY_VERSION,
-    HISTORY_SEQ,
-    HISTORY_PREV,
-    HISTORY_MACHINE_VERSION,
-    HISTORY_TYPE,
-    HISTORY_FROM,
-    HISTORY_TO,
-    HISTORY_TIME,
-    HISTORY_DATA
+/* An entity as its row is, copied: the snapshot may change while its history is followed. */
+struct entity {
+    struct ow_slice state;
+    int64_t version, last_seq, created_at_ms, updated_at_ms;
+    struct ow_value columns[OW_TABLE_COLUMNS_MAX];
 };
-static const char history_text[] =
-    "SELECT machine, entity_id, version, seq, coalesce(prev_seq, 0), machine_version, event_type, "
-    "from_state, to_state,"
-    " event_time_ms, data FROM ow_history ORDER BY machine, entity_id, version, seq";
+
 enum {
     ENTITY_KEY,
     ENTITY_STATE,
@@ -47,49 +43,6 @@ enum {
     ENTITY_UPDATED,
     ENTITY_COLUMNS
 };
-
-static struct ow_past take_past(const struct ow_statement *row)
-{
-    return (struct ow_past){.machine = ow_sql_slice(row, HISTORY_MACHINE),
-                            .entity_id = ow_sql_slice(row, HISTORY_ENTITY),
-                            .version = ow_sql_i64(row, HISTORY_VERSION),
-                            .seq = ow_sql_i64(row, HISTORY_SEQ),
-                            .prev_seq = ow_sql_i64(row, HISTORY_PREV),
-                            .machine_version = ow_sql_i64(row, HISTORY_MACHINE_VERSION),
-                            .event_type = ow_sql_slice(row, HISTORY_TYPE),
-                            .from = ow_sql_slice(row, HISTORY_FROM),
-                            .to = ow_sql_slice(row, HISTORY_TO),
-                            .event_time_ms = ow_sql_i64(row, HISTORY_TIME),
-                            .data_text = ow_sql_slice(row, HISTORY_DATA)};
-}
-
-/* History rows of machines that the store does not know, up to a name (NULL: all that are left). */
-static enum ow_status skip_unknown(struct ow_verify *verify, struct ow_statement *history,
-                                   bool *row, const char *before, struct ow_err *err)
-{
-    while (*row && (before == NULL || ow_slice_compare(ow_sql_slice(history, HISTORY_MACHINE),
-                                                       ow_slice_of(before)) < 0)) {
-        ow_verify_broken(verify, OW_PROMISE_PATHS,
-                         "history row %" PRId64 " is of no machine that the store knows",
-                         ow_sql_i64(history, HISTORY_SEQ));
-        OW_TRY(ow_sql_step(history, row, err));
-    }
-    return OW_OK;
-}
-
-enum ow_status ow_verify_history(struct ow_verify *verify, struct ow_err *err)
-{
-    OW_STATEMENT history = {0};
-    OW_TRY(ow_sql_prepare(&verify->sql, history_text, &history, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&history, &row, err));
-    struct ow_verify_machine *machine = verify->machines;
-    for (; machine != NULL; machine = machine->next) {
-        OW_TRY(skip_unknown(verify, &history, &row, machine->name, err));
-        OW_TRY(walk_machine(verify, machine, &history, &row, err));
-    }
-    return skip_unknown(verify, &history, &row, NULL, err);
-}
 
 /* What a column holds before anything was set: the default of the version that first had it in the
  * entity's life. */
@@ -119,16 +72,8 @@ static const char *machine_of(const struct replay *replay)
 static bool find_step(struct ow_verify *verify, const struct replay *replay,
                       const struct ow_past *past, struct ow_verify_step *step)
 {
-    step->version = ow_verify_version_of(replay->machine, past->machine_version);
-    const struct ow_machine *machine = step->version == NULL ? NULL : step->version->machine;
-    step->event = machine == NULL ? NULL : ow_machine_event(machine, past->event_type);
-    const int from = machine == NULL ? -1 : ow_machine_state(machine, past->from);
-    if (step->event != NULL && from >= 0 && step->event->cells[from].kind == OW_CELL_APPLY) {
-        step->transition = &step->event->transitions[step->event->cells[from].transition];
-        const size_t to = step->transition->same ? (size_t)from : step->transition->to;
-        if (ow_slice_equals_text(past->to, machine->states[to])) {
-            return true;
-        }
+    if (ow_verify_step_find(verify, past, step) && step->machine == replay->machine) {
+        return true;
     }
     ow_verify_broken(verify, OW_PROMISE_PATHS,
                      "%s '" OW_SLICE_FMT "', history row %" PRId64 ": version %" PRId64
@@ -176,8 +121,7 @@ static void change_columns(struct ow_verify *verify, struct replay *replay,
 
 /* Whether a row is the one that follows: its version, the row that it points to, where it starts.
  */
-static void check_chain(struct ow_verify *verify, const struct replay *replay,
-                        const struct ow_past *past)
+static void check_chain(struct ow_verify *verify, struct replay *replay, const struct ow_past *past)
 {
     const struct ow_slice before = replay->version == 0 ? OW_SLICE("none") : replay->state;
     ow_verify_checked(verify, OW_PROMISE_VERSIONS, 1);
@@ -188,6 +132,7 @@ static void check_chain(struct ow_verify *verify, const struct replay *replay,
                          " after row %" PRId64 " follows version %" PRId64 " of row %" PRId64,
                          machine_of(replay), OW_SLICE_ARG(replay->id), past->seq, past->version,
                          past->prev_seq, replay->version, replay->last_seq);
+        replay->lost = true; /* what it was before is not known */
     }
     if (!replay->lost && !ow_slice_equal(past->from, before)) {
         ow_verify_broken(verify, OW_PROMISE_PATHS,
@@ -195,6 +140,40 @@ static void check_chain(struct ow_verify *verify, const struct replay *replay,
                          "', but the row before led to '" OW_SLICE_FMT "'",
                          machine_of(replay), OW_SLICE_ARG(replay->id), past->seq,
                          OW_SLICE_ARG(past->from), OW_SLICE_ARG(before));
+    }
+}
+
+/* Whether data is what the transition read: its pointers, and nothing else, in canonical form. */
+static bool is_read(const struct ow_past *past, const struct ow_verify_step *step)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < step->event->need_count; i++) {
+        if ((step->transition->pointers >> i & 1) == 0) {
+            continue;
+        }
+        count++;
+        if (json_object_get(step->data, step->event->needs[i].pointer.text) == NULL) {
+            return false;
+        }
+    }
+    OW_BUFFER text = {0};
+    ow_json_canonical(&text, step->data, NULL, NULL, 0);
+    return count == json_object_size(step->data) &&
+           ow_slice_equal(ow_buffer_view(&text), past->data_text);
+}
+
+static void check_requirements(struct ow_verify *verify, const struct replay *replay,
+                               const struct ow_past *past, const struct ow_verify_step *step)
+{
+    for (size_t i = 0; i < step->transition->requirement_count; i++) {
+        ow_verify_checked(verify, OW_PROMISE_REQUIRED, 1);
+        if (!ow_verify_holds(&step->transition->requirements[i], step)) {
+            ow_verify_broken(verify, OW_PROMISE_REQUIRED,
+                             "%s '" OW_SLICE_FMT "', history row %" PRId64
+                             ": requirement %zu of '" OW_SLICE_FMT "' did not hold",
+                             machine_of(replay), OW_SLICE_ARG(replay->id), past->seq, i + 1,
+                             OW_SLICE_ARG(past->event_type));
+        }
     }
 }
 
@@ -209,21 +188,24 @@ static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
     }
     OW_JSON *data =
         json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
-    struct ow_verify_step step = {
-        .machine = replay->machine, .columns = replay->columns, .data = data};
+    struct ow_verify_step step = {.columns = replay->columns, .data = data};
     const bool found = find_step(verify, replay, past, &step);
-    if (!json_is_object(data)) {
+    if (!json_is_object(data) || (found && !is_read(past, &step))) {
         ow_verify_broken(verify, OW_PROMISE_PATHS,
-                         "history row %" PRId64 ": data is no JSON object", past->seq);
+                         "history row %" PRId64
+                         ": data is no JSON object of what the transition reads",
+                         past->seq);
     }
+    OW_TRY(ow_verify_past_check(verify, past, &step, err));
     replay->lost = replay->lost || !found || !json_is_object(data);
     if (!replay->lost) {
+        check_requirements(verify, replay, past, &step);
         OW_TRY(ow_verify_record_derived(verify, &step, past->seq, err));
         change_columns(verify, replay, &step);
     }
     replay->version = past->version;
     replay->last_seq = past->seq;
-    replay->state = ow_arena_copy(&verify->scratch, past->to);
+    replay->state = past->to; /* a numbered text, which stays */
     replay->updated_at_ms = past->event_time_ms;
     return OW_OK;
 }
@@ -241,18 +223,17 @@ static void describe(const struct ow_value *value, char text[64])
 }
 
 static void compare_columns(struct ow_verify *verify, const struct replay *replay,
-                            const struct ow_statement *entity)
+                            const struct entity *entity)
 {
     const struct ow_table *table = &replay->machine->newest->entity;
     for (size_t c = 0; c < table->column_count; c++) {
         const enum ow_promise_name promise =
             replay->machine->added[c] ? OW_PROMISE_SUMS : OW_PROMISE_SETS;
-        const struct ow_value stored = ow_sql_value(entity, ENTITY_COLUMNS + (int)c, NULL);
         ow_verify_checked(verify, promise, 1);
-        if (!ow_value_equal(&stored, &replay->columns[c])) {
+        if (!ow_value_equal(&entity->columns[c], &replay->columns[c])) {
             char is[64];
             char should[64];
-            describe(&stored, is);
+            describe(&entity->columns[c], is);
             describe(&replay->columns[c], should);
             ow_verify_broken(
                 verify, promise, "%s '" OW_SLICE_FMT "': %s is %s, the history makes it %s",
@@ -263,98 +244,157 @@ static void compare_columns(struct ow_verify *verify, const struct replay *repla
 
 /* The entity's row against what its history made. */
 static void compare(struct ow_verify *verify, const struct replay *replay,
-                    const struct ow_statement *entity)
+                    const struct entity *entity)
 {
     const char *table = replay->machine->newest->entity.name;
-    const struct ow_slice state = ow_sql_slice(entity, ENTITY_STATE);
-    const int64_t version = ow_sql_i64(entity, ENTITY_VERSION);
-    const int64_t last_seq = ow_sql_i64(entity, ENTITY_LAST_SEQ);
-    if (version != replay->version || last_seq != replay->last_seq) {
+    if (entity->version != replay->version || entity->last_seq != replay->last_seq) {
         ow_verify_broken(verify, OW_PROMISE_VERSIONS,
                          "%s '" OW_SLICE_FMT "' has version %" PRId64 " and last_seq %" PRId64
                          ", the history ends at version %" PRId64 " with row %" PRId64,
-                         table, OW_SLICE_ARG(replay->id), version, last_seq, replay->version,
-                         replay->last_seq);
+                         table, OW_SLICE_ARG(replay->id), entity->version, entity->last_seq,
+                         replay->version, replay->last_seq);
     }
     if (replay->version == 0) {
         return; /* without any history there is no more to say */
     }
-    if (!ow_slice_equal(state, replay->state)) {
+    if (!ow_slice_equal(entity->state, replay->state)) {
         ow_verify_broken(verify, OW_PROMISE_PATHS,
                          "%s '" OW_SLICE_FMT "' has the state '" OW_SLICE_FMT
                          "', its history leads to '" OW_SLICE_FMT "'",
-                         table, OW_SLICE_ARG(replay->id), OW_SLICE_ARG(state),
+                         table, OW_SLICE_ARG(replay->id), OW_SLICE_ARG(entity->state),
                          OW_SLICE_ARG(replay->state));
     }
-    const int64_t created_at_ms = ow_sql_i64(entity, ENTITY_CREATED);
-    const int64_t updated_at_ms = ow_sql_i64(entity, ENTITY_UPDATED);
     ow_verify_checked(verify, OW_PROMISE_TIMES, 1);
-    if (created_at_ms != replay->created_at_ms || updated_at_ms != replay->updated_at_ms) {
+    if (entity->created_at_ms != replay->created_at_ms ||
+        entity->updated_at_ms != replay->updated_at_ms) {
         ow_verify_broken(verify, OW_PROMISE_TIMES,
                          "%s '" OW_SLICE_FMT "' has the times %" PRId64 " and %" PRId64
                          ", its events %" PRId64 " and %" PRId64,
-                         table, OW_SLICE_ARG(replay->id), created_at_ms, updated_at_ms,
-                         replay->created_at_ms, replay->updated_at_ms);
+                         table, OW_SLICE_ARG(replay->id), entity->created_at_ms,
+                         entity->updated_at_ms, replay->created_at_ms, replay->updated_at_ms);
     }
     if (!replay->lost) {
         compare_columns(verify, replay, entity);
     }
 }
 
-static bool is_of(const struct ow_statement *history, bool row,
-                  const struct ow_verify_machine *machine)
+static void stray(struct ow_verify *verify, const struct replay *replay, const struct ow_past *past)
 {
-    return row && ow_slice_equals_text(ow_sql_slice(history, HISTORY_MACHINE), machine->name);
+    if (ow_verify_machine_named(verify, past->machine) == NULL) {
+        ow_verify_broken(verify, OW_PROMISE_PATHS,
+                         "history row %" PRId64 " is of no machine that the store knows",
+                         past->seq);
+    } else {
+        ow_verify_broken(verify, OW_PROMISE_VERSIONS,
+                         "history row %" PRId64 " of " OW_SLICE_FMT " '" OW_SLICE_FMT
+                         "' is on the chain of '" OW_SLICE_FMT "'",
+                         past->seq, OW_SLICE_ARG(past->machine), OW_SLICE_ARG(past->entity_id),
+                         OW_SLICE_ARG(replay->id));
+    }
 }
 
-/* Follows all history rows of one entity. */
-static enum ow_status replay_entity(struct ow_verify *verify, struct replay *replay,
-                                    struct ow_statement *history, bool *row, struct ow_err *err)
+/* One row of a chain. A row of another entity is no part of it. */
+static enum ow_status take_past(struct ow_verify *verify, const struct ow_statement *row,
+                                struct replay *replay, struct ow_err *err)
 {
-    while (is_of(history, *row, replay->machine) &&
-           ow_slice_equal(ow_sql_slice(history, HISTORY_ENTITY), replay->id)) {
-        const struct ow_past past = take_past(history);
-        OW_TRY(follow(verify, replay, &past, err));
-        OW_TRY(ow_sql_step(history, row, err));
+    struct ow_past past;
+    OW_TRY(ow_verify_past_take(verify, row, &past, err));
+    if (!ow_slice_equal(past.entity_id, replay->id) ||
+        !ow_slice_equals_text(past.machine, replay->machine->name)) {
+        stray(verify, replay, &past);
+        return OW_OK;
     }
+    if (past.seq < verify->next_ref) {
+        ow_verify_sum_add(&verify->chained, past.seq, NULL);
+    }
+    return follow(verify, replay, &past, err);
+}
+
+static enum ow_status follow_row(struct ow_verify *verify, struct walk *walk, int64_t seq,
+                                 struct replay *replay, struct ow_err *err)
+{
+    bool row = false;
+    ow_sql_bind_i64(&walk->row_of, seq);
+    OW_TRY(ow_sql_step(&walk->row_of, &row, err));
+    if (!row) {
+        return OW_OK; /* told by the gap that it leaves */
+    }
+    const enum ow_status status = take_past(verify, &walk->row_of, replay, err);
+    ow_sql_reset(&walk->row_of);
+    return status;
+}
+
+static enum ow_status replay_entity(struct ow_verify *verify, struct walk *walk,
+                                    const struct entity *entity, struct replay *replay,
+                                    struct ow_err *err)
+{
+    OW_TRY(ow_verify_chain_find(verify, &walk->chain, entity->last_seq, err));
+    for (size_t i = walk->chain.count; i > 0; i--) {
+        OW_TRY(follow_row(verify, walk, walk->chain.seqs[i - 1], replay, err));
+        OW_TRY(ow_verify_pause(verify, err));
+    }
+    compare(verify, replay, entity);
     return OW_OK;
 }
 
-/* Where the history is beside the entities: further back (an entity without a row), at the same, or
- * ahead. */
-static int order_of(const struct ow_statement *history, bool past,
-                    const struct ow_statement *entities, bool entity)
+static void take_entity(struct ow_verify *verify, const struct ow_statement *row,
+                        const struct ow_table *table, struct entity *ret_entity)
 {
-    if (!past || !entity) {
-        return past ? -1 : 1;
+    *ret_entity = (struct entity){.state = ow_sql_copy(row, ENTITY_STATE, &verify->scratch),
+                                  .version = ow_sql_i64(row, ENTITY_VERSION),
+                                  .last_seq = ow_sql_i64(row, ENTITY_LAST_SEQ),
+                                  .created_at_ms = ow_sql_i64(row, ENTITY_CREATED),
+                                  .updated_at_ms = ow_sql_i64(row, ENTITY_UPDATED)};
+    for (size_t c = 0; c < table->column_count; c++) {
+        ret_entity->columns[c] = ow_sql_value(row, ENTITY_COLUMNS + (int)c, &verify->scratch);
     }
-    return ow_slice_compare(ow_sql_slice(history, HISTORY_ENTITY),
-                            ow_sql_slice(entities, ENTITY_KEY));
 }
 
-static enum ow_status walk_machine(struct ow_verify *verify, struct ow_verify_machine *machine,
-                                   struct ow_statement *history, bool *row, struct ow_err *err)
+static enum ow_status walk_machine(struct ow_verify *verify, struct walk *walk,
+                                   const struct ow_verify_machine *machine, struct ow_err *err)
 {
-    struct ow_statement *entities = &machine->entities;
-    bool entity = false;
-    OW_TRY(ow_sql_step(entities, &entity, err));
-    bool past = is_of(history, *row, machine);
-    while (past || entity) {
-        const int order = order_of(history, past, entities, entity);
+    const struct ow_table *table = &machine->newest->entity;
+    OW_BUFFER text = {0};
+    ow_buffer_text(&text, "SELECT ");
+    ow_store_identifier(&text, table->key);
+    ow_buffer_text(&text, ", state, version, last_seq, created_at_ms, updated_at_ms");
+    ow_verify_append_columns(&text, table);
+    ow_verify_append_order(&text, table);
+    OW_VERIFY_CURSOR entities = {.by = OW_VERIFY_BY_TEXT};
+    OW_TRY(ow_verify_cursor_open(&entities, verify, ow_buffer_cstr(&text), err));
+    bool row = false;
+    OW_TRY(ow_verify_cursor_next(&entities, &row, err));
+    while (row) {
         ow_arena_reset(&verify->scratch);
-        struct replay replay = {.machine = machine};
-        replay.id = order <= 0 ? ow_sql_copy(history, HISTORY_ENTITY, &verify->scratch)
-                               : ow_sql_copy(entities, ENTITY_KEY, &verify->scratch);
-        OW_TRY(replay_entity(verify, &replay, history, row, err)); /* none where it is ahead */
-        if (order < 0) {
-            ow_verify_broken(verify, OW_PROMISE_VERSIONS,
-                             "%s '" OW_SLICE_FMT "' has a history but no row",
-                             machine->newest->entity.name, OW_SLICE_ARG(replay.id));
-        } else {
-            compare(verify, &replay, entities);
-        }
-        OW_TRY(order < 0 ? OW_OK : ow_sql_step(entities, &entity, err));
-        past = is_of(history, *row, machine);
+        struct entity entity;
+        take_entity(verify, &entities.statement, table, &entity);
+        struct replay replay = {.machine = machine,
+                                .id =
+                                    ow_sql_copy(&entities.statement, ENTITY_KEY, &verify->scratch)};
+        OW_TRY(replay_entity(verify, walk, &entity, &replay, err));
+        OW_TRY(ow_verify_cursor_next(&entities, &row, err));
     }
     return OW_OK;
+}
+
+static enum ow_status walk_all(struct ow_verify *verify, struct walk *walk, struct ow_err *err)
+{
+    OW_TRY(ow_verify_chain_open(verify, &walk->chain, err));
+    OW_TRY(ow_sql_prepare(&verify->sql,
+                          "SELECT " OW_VERIFY_PAST_COLUMNS " FROM ow_history_row WHERE seq = ?",
+                          &walk->row_of, err));
+    for (const struct ow_verify_machine *machine = verify->machines; machine != NULL;
+         machine = machine->next) {
+        OW_TRY(walk_machine(verify, walk, machine, err));
+    }
+    return OW_OK;
+}
+
+enum ow_status ow_verify_history(struct ow_verify *verify, struct ow_err *err)
+{
+    struct walk walk = {0};
+    const enum ow_status status = walk_all(verify, &walk, err);
+    ow_sql_finalize(&walk.row_of);
+    ow_verify_chain_done(&walk.chain);
+    return status;
 }

@@ -3,8 +3,9 @@
 
 #include <inttypes.h>
 
-static enum ow_status load_version(struct ow_verify *verify, const struct ow_statement *row,
-                                   struct ow_verify_machine *machine, struct ow_err *err);
+static void load_version(struct ow_verify *verify, const struct ow_statement *row,
+                         struct ow_verify_machine *machine);
+static void drop_empty(struct ow_verify *verify);
 static enum ow_status settle(struct ow_verify *verify, struct ow_verify_machine *machine,
                              struct ow_err *err);
 
@@ -28,46 +29,143 @@ enum ow_status ow_verify_machine_load(struct ow_verify *verify, struct ow_err *e
             *end = machine;
             end = &machine->next;
         }
-        OW_TRY(load_version(verify, &statement, machine, err));
+        load_version(verify, &statement, machine);
         OW_TRY(ow_sql_step(&statement, &row, err));
     }
+    drop_empty(verify);
     for (machine = verify->machines; machine != NULL; machine = machine->next) {
         OW_TRY(settle(verify, machine, err));
     }
     return OW_OK;
 }
 
-static enum ow_status load_version(struct ow_verify *verify, const struct ow_statement *row,
-                                   struct ow_verify_machine *machine, struct ow_err *err)
+/* A machine of which no version loads is as good as unknown. */
+static void drop_empty(struct ow_verify *verify)
+{
+    struct ow_verify_machine **link = &verify->machines;
+    while (*link != NULL) {
+        if ((*link)->versions == NULL) {
+            *link = (*link)->next;
+        } else {
+            link = &(*link)->next;
+        }
+    }
+}
+
+/* What is wrong with a stored text, or NULL: then it is compiled. */
+static const char *compile(struct ow_verify *verify, const struct ow_statement *row,
+                           const char *name, struct ow_verify_version *version)
+{
+    const struct ow_slice text = ow_sql_slice(row, 3);
+    uint8_t digest[OW_DIGEST_BYTES];
+    ow_hash_digest(text, digest);
+    if (!ow_slice_equal(ow_sql_slice(row, 2), (struct ow_slice){digest, sizeof(digest)})) {
+        return "the stored text is not what was stored";
+    }
+    struct ow_err why;
+    struct ow_tree tree;
+    const char *file = ow_arena_printf(verify->arena, "ow_machine %s", name);
+    enum ow_status status = ow_tree_parse(file, text, NULL, NULL, &tree, &why);
+    if (status == OW_OK) {
+        status = ow_machines_add(&version->machines, &tree, &why);
+        ow_tree_done(&tree);
+    }
+    if (status != OW_OK) {
+        return ow_arena_text(verify->arena, ow_slice_of(why.text));
+    }
+    version->machine = version->machines.list[0];
+    return version->machine->version == version->version &&
+                   strcmp(version->machine->name, name) == 0
+               ? NULL
+               : "the stored text is of another machine or version";
+}
+
+static void load_version(struct ow_verify *verify, const struct ow_statement *row,
+                         struct ow_verify_machine *machine)
 {
     struct ow_verify_version *version = OW_ARENA_NEW(verify->arena, struct ow_verify_version);
+    ow_machines_init(&version->machines);
+    version->version = ow_sql_i64(row, 1);
+    const char *wrong = compile(verify, row, machine->name, version);
+    ow_verify_checked(verify, OW_PROMISE_MACHINES, 1);
+    if (wrong != NULL) {
+        ow_verify_broken(verify, OW_PROMISE_MACHINES, "machine '%s' version %" PRId64 ": %s",
+                         machine->name, version->version, wrong);
+        ow_machines_done(&version->machines);
+        return;
+    }
     struct ow_verify_version **end = &machine->versions;
     while (*end != NULL) {
         end = &(*end)->next;
     }
     *end = version;
-    ow_machines_init(&version->machines);
-    version->version = ow_sql_i64(row, 1);
-    const struct ow_slice text = ow_sql_slice(row, 3);
-    uint8_t digest[OW_DIGEST_BYTES];
-    ow_hash_digest(text, digest);
-    if (!ow_slice_equal(ow_sql_slice(row, 2), (struct ow_slice){digest, sizeof(digest)})) {
-        return ow_fail(err, OW_UNSAFE,
-                       "machine '%s' version %" PRId64 ": the stored text is not what was stored",
-                       machine->name, version->version);
-    }
-    struct ow_tree tree;
-    const char *file = ow_arena_printf(verify->arena, "ow_machine %s", machine->name);
-    OW_TRY(ow_tree_parse(file, text, NULL, NULL, &tree, err));
-    const enum ow_status status = ow_machines_add(&version->machines, &tree, err);
-    ow_tree_done(&tree);
-    OW_TRY(status);
-    version->machine = version->machines.list[0];
     machine->newest = version->machine;
     if (version->machine->park_per_entity > machine->park_per_entity_max) {
         machine->park_per_entity_max = version->machine->park_per_entity;
     }
-    return OW_OK;
+}
+
+struct ow_verify_machine *ow_verify_machine_named(const struct ow_verify *verify,
+                                                  struct ow_slice name)
+{
+    struct ow_verify_machine *machine = verify->machines;
+    while (machine != NULL && !ow_slice_equals_text(name, machine->name)) {
+        machine = machine->next;
+    }
+    return machine;
+}
+
+/* The rule of the n-th event of all versions, or NULL. */
+static struct ow_claim_rule *rule_at(const struct ow_verify_machine *machine, size_t n,
+                                     const char **ret_event)
+{
+    for (const struct ow_verify_version *version = machine->versions; version != NULL;
+         version = version->next) {
+        if (n < version->machine->event_count) {
+            *ret_event = version->machine->events[n].name;
+            return version->machine->events[n].claim;
+        }
+        n -= version->machine->event_count;
+    }
+    return NULL;
+}
+
+bool ow_verify_retains(const struct ow_verify_machine *machine, int64_t retention_ms)
+{
+    const char *event = NULL;
+    const struct ow_claim_rule *rule = NULL;
+    for (size_t n = 0; (rule = rule_at(machine, n, &event)) != NULL; n++) {
+        if (rule->retention_ms == retention_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ow_verify_number_rule(struct ow_verify_machine *machine, struct ow_slice text, uint8_t number)
+{
+    const char *event = NULL;
+    struct ow_claim_rule *rule = NULL;
+    bool used = false;
+    for (size_t n = 0; (rule = rule_at(machine, n, &event)) != NULL; n++) {
+        if (ow_slice_equals_text(text, rule->rule_text)) {
+            rule->rule_number = number;
+            used = true;
+        }
+    }
+    return used;
+}
+
+const char *ow_verify_unnumbered(const struct ow_verify_machine *machine)
+{
+    const char *event = NULL;
+    const struct ow_claim_rule *rule = NULL;
+    for (size_t n = 0; (rule = rule_at(machine, n, &event)) != NULL; n++) {
+        if (rule->rule_number == 0) {
+            return event;
+        }
+    }
+    return NULL;
 }
 
 size_t ow_verify_column(const struct ow_table *table, const char *name)
@@ -115,7 +213,7 @@ static enum ow_status map_columns(struct ow_verify_machine *machine,
     return OW_OK;
 }
 
-static void append_columns(struct ow_buffer *text, const struct ow_table *table)
+void ow_verify_append_columns(struct ow_buffer *text, const struct ow_table *table)
 {
     for (size_t c = 0; c < table->column_count; c++) {
         ow_buffer_text(text, ", ");
@@ -123,6 +221,14 @@ static void append_columns(struct ow_buffer *text, const struct ow_table *table)
     }
     ow_buffer_text(text, " FROM ");
     ow_store_identifier(text, table->name);
+}
+
+void ow_verify_append_order(struct ow_buffer *text, const struct ow_table *table)
+{
+    ow_buffer_text(text, " WHERE ");
+    ow_store_identifier(text, table->key);
+    ow_buffer_text(text, " >= ? ORDER BY ");
+    ow_store_identifier(text, table->key);
 }
 
 static enum ow_status settle(struct ow_verify *verify, struct ow_verify_machine *machine,
@@ -134,21 +240,21 @@ static enum ow_status settle(struct ow_verify *verify, struct ow_verify_machine 
     }
     const struct ow_machine *newest = machine->newest;
     OW_BUFFER text = {0};
-    ow_buffer_text(&text, "SELECT ");
+    ow_buffer_text(&text, "SELECT state, last_seq FROM ");
+    ow_store_identifier(&text, newest->entity.name);
+    ow_buffer_text(&text, " WHERE ");
     ow_store_identifier(&text, newest->entity.key);
-    ow_buffer_text(&text, ", state, version, last_seq, created_at_ms, updated_at_ms");
-    append_columns(&text, &newest->entity);
-    ow_buffer_text(&text, " ORDER BY ");
-    ow_store_identifier(&text, newest->entity.key);
-    OW_TRY(ow_sql_prepare(&verify->sql, ow_buffer_cstr(&text), &machine->entities, err));
+    ow_buffer_text(&text, " = ?");
+    OW_TRY(ow_sql_prepare(&verify->sql, ow_buffer_cstr(&text), &machine->state_of_key, err));
 
     machine->record_of_key =
         OW_ARENA_ARRAY(verify->arena, newest->record_count, struct ow_statement);
-    machine->record_matched = OW_ARENA_ARRAY(verify->arena, newest->record_count, int64_t);
+    machine->record_rows =
+        OW_ARENA_ARRAY(verify->arena, newest->record_count, struct ow_verify_sum);
     for (size_t r = 0; r < newest->record_count; r++) {
         ow_buffer_clear(&text);
         ow_buffer_text(&text, "SELECT seq");
-        append_columns(&text, &newest->records[r]);
+        ow_verify_append_columns(&text, &newest->records[r]);
         ow_buffer_text(&text, " WHERE ");
         ow_store_identifier(&text, newest->records[r].key);
         ow_buffer_text(&text, " = ?");
@@ -162,7 +268,7 @@ void ow_verify_machine_done(struct ow_verify *verify)
 {
     for (struct ow_verify_machine *machine = verify->machines; machine != NULL;
          machine = machine->next) {
-        ow_sql_finalize(&machine->entities);
+        ow_sql_finalize(&machine->state_of_key);
         for (size_t r = 0; machine->record_of_key != NULL && r < machine->newest->record_count;
              r++) {
             ow_sql_finalize(&machine->record_of_key[r]);

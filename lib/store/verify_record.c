@@ -78,7 +78,9 @@ static enum ow_status check_row(struct ow_verify *verify, const struct ow_record
         return OW_OK;
     }
     if (ow_sql_i64(find, 0) == seq && is_derived(find, &newest->records[r], recording, step)) {
-        step->machine->record_matched[r]++;
+        if (seq < verify->next_ref) {
+            ow_verify_sum_add(&step->machine->record_rows[r], seq, NULL);
+        }
     } else {
         ow_verify_broken(verify, OW_PROMISE_RECORDS,
                          "%s '" OW_SLICE_FMT "' is not what history row %" PRId64 " records",
@@ -97,97 +99,114 @@ enum ow_status ow_verify_record_derived(struct ow_verify *verify, const struct o
     return OW_OK;
 }
 
-/* The step of a history row that a record table's row names; false where there is none. */
-static bool find_step(const struct ow_verify *verify, const struct ow_statement *row,
-                      struct ow_verify_step *step)
+/* Whether a history row records a row with that key in that table. */
+static bool is_recorded(const struct ow_verify *verify, const struct ow_past *past,
+                        const struct ow_table *table, struct ow_slice key)
 {
-    const struct ow_slice name = ow_sql_slice(row, 2);
-    struct ow_verify_machine *machine = verify->machines;
-    while (machine != NULL && !ow_slice_equals_text(name, machine->name)) {
-        machine = machine->next;
-    }
-    const struct ow_verify_version *version =
-        machine == NULL ? NULL : ow_verify_version_of(machine, ow_sql_i64(row, 3));
-    if (version == NULL) {
+    struct ow_verify_step step = {0};
+    if (!ow_verify_step_find(verify, past, &step)) {
         return false;
     }
-    const struct ow_event_type *event = ow_machine_event(version->machine, ow_sql_slice(row, 4));
-    const int from = ow_machine_state(version->machine, ow_sql_slice(row, 5));
-    if (event == NULL || from < 0 || event->cells[from].kind != OW_CELL_APPLY) {
-        return false;
-    }
-    *step =
-        (struct ow_verify_step){.machine = machine,
-                                .version = version,
-                                .event = event,
-                                .transition = &event->transitions[event->cells[from].transition]};
-    return true;
-}
-
-/* Whether the history row that a row names records a row with that key in that table. */
-static bool is_recorded(const struct ow_verify *verify, const struct ow_statement *row,
-                        const struct ow_table *table)
-{
-    struct ow_verify_step step;
-    if (!find_step(verify, row, &step)) {
-        return false;
-    }
-    const struct ow_slice text = ow_sql_slice(row, 6);
-    OW_JSON *data = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+    OW_JSON *data =
+        json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
     step.data = data;
     for (size_t i = 0; i < step.transition->recording_count; i++) {
         const struct ow_recording *recording = &step.transition->recordings[i];
         if (strcmp(recording->table->name, table->name) == 0 &&
-            ow_slice_equal(key_of(recording, &step), ow_sql_slice(row, 0))) {
+            ow_slice_equal(key_of(recording, &step), key)) {
             return true;
         }
     }
     return false;
 }
 
+/* A scan over a record table: key, seq. */
+static enum ow_status open_table(struct ow_verify *verify, const struct ow_table *table,
+                                 struct ow_verify_cursor *cursor, struct ow_err *err)
+{
+    OW_BUFFER text = {0};
+    ow_buffer_text(&text, "SELECT ");
+    ow_store_identifier(&text, table->key);
+    ow_buffer_text(&text, ", seq FROM ");
+    ow_store_identifier(&text, table->name);
+    ow_verify_append_order(&text, table);
+    return ow_verify_cursor_open(cursor, verify, ow_buffer_cstr(&text), err);
+}
+
+/* One row of the table: does its history row know it? */
+static enum ow_status check_stray(struct ow_verify *verify, struct ow_statement *past_of,
+                                  const struct ow_table *table, const struct ow_statement *found,
+                                  struct ow_err *err)
+{
+    const struct ow_slice key = ow_sql_slice(found, 0);
+    const int64_t seq = ow_sql_i64(found, 1);
+    struct ow_past past;
+    bool row = false;
+    ow_sql_bind_i64(past_of, seq);
+    OW_TRY(ow_sql_step(past_of, &row, err));
+    enum ow_status status = OW_OK;
+    bool recorded = false;
+    if (row) {
+        status = ow_verify_past_take(verify, past_of, &past, err);
+        recorded = status == OW_OK && is_recorded(verify, &past, table, key);
+        ow_sql_reset(past_of);
+    }
+    if (status == OW_OK && !recorded) {
+        ow_verify_broken(verify, OW_PROMISE_RECORDS,
+                         "%s '" OW_SLICE_FMT "' names history row %" PRId64
+                         ", which does not record it",
+                         table->name, OW_SLICE_ARG(key), seq);
+    }
+    return status;
+}
+
 /* Names the rows that nothing derives. */
 static enum ow_status find_strays(struct ow_verify *verify, const struct ow_table *table,
                                   struct ow_err *err)
 {
-    OW_BUFFER text = {0};
-    ow_buffer_text(&text, "SELECT r.");
-    ow_store_identifier(&text, table->key);
-    ow_buffer_text(
-        &text, ", r.seq, h.machine, h.machine_version, h.event_type, h.from_state, h.data FROM ");
-    ow_store_identifier(&text, table->name);
-    ow_buffer_text(&text, " r LEFT JOIN ow_history h ON h.seq = r.seq ORDER BY 1");
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&verify->sql, ow_buffer_cstr(&text), &statement, err));
+    OW_STATEMENT past_of = {0};
+    OW_TRY(ow_sql_prepare(&verify->sql,
+                          "SELECT " OW_VERIFY_PAST_COLUMNS " FROM ow_history_row WHERE seq = ?",
+                          &past_of, err));
+    OW_VERIFY_CURSOR rows = {.by = OW_VERIFY_BY_TEXT};
+    OW_TRY(open_table(verify, table, &rows, err));
     bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
+    OW_TRY(ow_verify_cursor_next(&rows, &row, err));
     while (row) {
-        if (!is_recorded(verify, &statement, table)) {
-            ow_verify_broken(
-                verify, OW_PROMISE_RECORDS,
-                "%s '" OW_SLICE_FMT "' names history row %" PRId64 ", which does not record it",
-                table->name, OW_SLICE_ARG(ow_sql_slice(&statement, 0)), ow_sql_i64(&statement, 1));
-        }
-        OW_TRY(ow_sql_step(&statement, &row, err));
+        OW_TRY(check_stray(verify, &past_of, table, &rows.statement, err));
+        OW_TRY(ow_verify_pause(verify, err));
+        OW_TRY(ow_verify_cursor_next(&rows, &row, err));
     }
     return OW_OK;
 }
 
-static enum ow_status check_count(struct ow_verify *verify, const struct ow_table *table,
-                                  int64_t matched, struct ow_err *err)
+/* All rows of the table by their seq, against those that were derived. */
+static enum ow_status check_table(struct ow_verify *verify, const struct ow_table *table,
+                                  const struct ow_verify_sum *derived, struct ow_err *err)
 {
-    OW_BUFFER text = {0};
-    ow_buffer_text(&text, "SELECT count(*) FROM ");
-    ow_store_identifier(&text, table->name);
-    int64_t count = 0;
-    OW_TRY(ow_sql_query_i64(&verify->sql, ow_buffer_cstr(&text), &count, err));
-    return count == matched ? OW_OK : find_strays(verify, table, err);
+    OW_VERIFY_CURSOR rows = {.by = OW_VERIFY_BY_TEXT};
+    OW_TRY(open_table(verify, table, &rows, err));
+    struct ow_verify_sum sum = {0};
+    bool beyond = false; /* a number that was not drawn */
+    bool row = false;
+    OW_TRY(ow_verify_cursor_next(&rows, &row, err));
+    while (row) {
+        const int64_t seq = ow_sql_i64(&rows.statement, 1);
+        if (seq < verify->next_ref) {
+            ow_verify_sum_add(&sum, seq, NULL);
+        }
+        beyond = beyond || seq >= verify->slices.next_ref;
+        OW_TRY(ow_verify_pause(verify, err));
+        OW_TRY(ow_verify_cursor_next(&rows, &row, err));
+    }
+    return ow_verify_sum_equal(&sum, derived) && !beyond ? OW_OK : find_strays(verify, table, err);
 }
 
-static enum ow_status check_counts(struct ow_verify *verify,
+static enum ow_status check_tables(struct ow_verify *verify,
                                    const struct ow_verify_machine *machine, struct ow_err *err)
 {
     for (size_t r = 0; r < machine->newest->record_count; r++) {
-        OW_TRY(check_count(verify, &machine->newest->records[r], machine->record_matched[r], err));
+        OW_TRY(check_table(verify, &machine->newest->records[r], &machine->record_rows[r], err));
     }
     return OW_OK;
 }
@@ -196,7 +215,7 @@ enum ow_status ow_verify_records(struct ow_verify *verify, struct ow_err *err)
 {
     const struct ow_verify_machine *machine = verify->machines;
     for (; machine != NULL; machine = machine->next) {
-        OW_TRY(check_counts(verify, machine, err));
+        OW_TRY(check_tables(verify, machine, err));
     }
     return OW_OK;
 }

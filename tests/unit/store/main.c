@@ -6,10 +6,15 @@ int main(void)
     failed += ow_test_headers();
     failed += ow_test_open();
     failed += ow_test_batch();
+    failed += ow_test_position();
     failed += ow_test_claim();
     failed += ow_test_entity();
     failed += ow_test_quarantine();
     failed += ow_test_seal();
     failed += ow_test_verify();
+    failed += ow_test_verify_edits();
+    failed += ow_test_verify_live();
+    failed += ow_test_verify_topic();
+    failed += ow_test_explain();
     return failed == 0 ? 0 : 1;
 }
