@@ -1,6 +1,7 @@
 #include "model/tree.h"
 
 #include "base/buffer.h"
+#include "model/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,22 @@ void ow_tree_done(struct ow_tree *tree)
     json_decref(tree->root);
     json_decref(tree->lines);
     *tree = (struct ow_tree){0};
+}
+
+enum ow_status ow_tree_parse_json(const char *file, struct ow_slice text, struct ow_tree *ret_tree,
+                                  struct ow_err *err)
+{
+    OW_CLEANUP(ow_arena_done) struct ow_arena arena;
+    ow_arena_init(&arena, 512);
+    const char *why = "not an object";
+    json_t *root = ow_json_parse(text, &arena, &why);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return ow_fail(err, OW_BAD_CONFIG, "%s: %s", file, why);
+    }
+    *ret_tree = (struct ow_tree){.file = strdup(file), .root = root, .lines = json_object()};
+    OW_INVARIANT(ret_tree->file != NULL && ret_tree->lines != NULL);
+    return OW_OK;
 }
 
 const char *ow_tree_path(struct ow_arena *arena, const char *parent, const char *name)

@@ -31,6 +31,12 @@ typedef const char *ow_tree_variable_fn(const char *name, void *context);
 enum ow_status ow_tree_parse(const char *file, struct ow_slice text, ow_tree_variable_fn *variable,
                              void *context, struct ow_tree *ret_tree, struct ow_err *err)
     OW_MUST_USE;
+/*
+ * The same of canonical JSON that we have written ourselves (ow_machine.text), without lines. YAML
+ * cannot hold all that JSON can: a DEL or a line separator in a text, a key of over 1,024 bytes.
+ */
+enum ow_status ow_tree_parse_json(const char *file, struct ow_slice text, struct ow_tree *ret_tree,
+                                  struct ow_err *err) OW_MUST_USE;
 /* "0.2.5": of the libyaml that is linked. */
 const char *ow_tree_library_version(void);
 void ow_tree_done(struct ow_tree *tree);

@@ -26,7 +26,7 @@ static enum ow_status compile(struct ow_machines *machines, struct ow_sql *sql,
     struct ow_tree tree;
     const char *file = ow_arena_printf(&machines->arena, "ow_machine " OW_SLICE_FMT,
                                        OW_SLICE_ARG(ow_sql_slice(row, 0)));
-    OW_TRY(ow_tree_parse(file, ow_sql_slice(row, 1), NULL, NULL, &tree, err));
+    OW_TRY(ow_tree_parse_json(file, ow_sql_slice(row, 1), &tree, err));
     const enum ow_status status = ow_machines_add(machines, &tree, err);
     ow_tree_done(&tree);
     OW_TRY(status);

@@ -65,7 +65,7 @@ static const char *compile(struct ow_verify *verify, const struct ow_statement *
     struct ow_err why;
     struct ow_tree tree;
     const char *file = ow_arena_printf(verify->arena, "ow_machine %s", name);
-    enum ow_status status = ow_tree_parse(file, text, NULL, NULL, &tree, &why);
+    enum ow_status status = ow_tree_parse_json(file, text, &tree, &why);
     if (status == OW_OK) {
         status = ow_machines_add(&version->machines, &tree, &why);
         ow_tree_done(&tree);

@@ -137,8 +137,7 @@ static void check_loads_again(const struct ow_machine *machine)
     struct ow_tree tree;
     struct ow_machines again;
     ow_machines_init(&again);
-    OW_PROMISE(ow_tree_parse("again", ow_slice_of(machine->text), NULL, NULL, &tree, &err) ==
-               OW_OK);
+    OW_PROMISE(ow_tree_parse_json("again", ow_slice_of(machine->text), &tree, &err) == OW_OK);
     OW_PROMISE(ow_machines_add(&again, &tree, &err) == OW_OK);
     OW_PROMISE(memcmp(again.list[0]->digest, machine->digest, OW_DIGEST_BYTES) == 0);
     OW_PROMISE(strcmp(again.list[0]->text, machine->text) == 0);
