@@ -89,8 +89,9 @@ static enum ow_status note_chains(struct ow_verify *verify, struct ow_err *err)
     OW_TRY(ow_sql_exec(&verify->notes.sql, "CREATE TABLE chained (seq INTEGER PRIMARY KEY) STRICT",
                        err));
     OW_STATEMENT add = {0};
-    OW_TRY(
-        ow_sql_prepare(&verify->notes.sql, "INSERT OR IGNORE INTO chained VALUES (?)", &add, err));
+    OW_TRY(ow_sql_prepare(&verify->notes.sql,
+                          "INSERT INTO chained VALUES (?) ON CONFLICT (seq) DO NOTHING", &add,
+                          err));
     struct ow_verify_chain chain;
     enum ow_status status = ow_verify_chain_open(verify, &chain, err);
     for (const struct ow_verify_machine *machine = verify->machines;

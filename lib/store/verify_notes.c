@@ -57,7 +57,9 @@ static enum ow_status prepare(struct ow_verify *verify, struct ow_err *err)
     struct ow_verify_notes *notes = &verify->notes;
     OW_TRY(ow_sql_prepare(&notes->sql, "INSERT INTO trace VALUES (?, ?, ?, ?, ?)",
                           &notes->trace_add, err));
-    OW_TRY(ow_sql_prepare(&notes->sql, "INSERT OR IGNORE INTO expected VALUES (?, ?, ?, ?, ?)",
+    OW_TRY(ow_sql_prepare(&notes->sql,
+                          "INSERT INTO expected VALUES (?, ?, ?, ?, ?)"
+                          " ON CONFLICT (ref, role, id) DO NOTHING",
                           &notes->expected_add, err));
     OW_TRY(ow_sql_prepare(&notes->sql,
                           "SELECT role, id FROM expected WHERE ref = ? AND role <= " OWNERS,
