@@ -33,6 +33,15 @@ enum ow_status ow_verify_seals(struct ow_verify *verify, struct ow_err *err)
     struct ow_seal_cursor cursor = {0};
     struct ow_seal_check check;
     bool found = false;
+    int64_t sums = 0;
+    OW_TRY(ow_sql_query_i64(&verify->sql, "SELECT count(*) FROM ow_meta WHERE key GLOB 'seal.*'",
+                            &sums, err));
+    if (sums == 0) {
+        /* An older program's, or an operator has accepted what was changed by deleting them all. */
+        ow_verify_remark(verify, "the store has no sums over its rows: what no other row derives "
+                                 "was not checked. The next start of a worker makes them");
+        return OW_OK;
+    }
     OW_TRY(ow_seal_next(&verify->sql, &cursor, &check, &found, err));
     while (found) {
         look_at(verify, &check);

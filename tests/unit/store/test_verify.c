@@ -396,6 +396,17 @@ static void verify__after_a_replay__all_is_as_it_was(void **state)
     assert_string_equal(after.state_hash, before.state_hash);
 }
 
+static void verify__store_without_any_sum__is_told_and_no_alarm(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    ow_fixture_close(fixture);
+    ow_fixture_exec(fixture, "DELETE FROM ow_meta WHERE key GLOB 'seal.*'");
+    const struct ow_verification verification = verify(fixture);
+    print_broken(&verification);
+    assert_true(verification.ok);
+    assert_non_null(strstr(verification.notes[0], "no sums over its rows"));
+}
+
 int ow_test_verify(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -412,6 +423,7 @@ int ow_test_verify(void)
         TEST(verify__while_the_owner_writes__sees_one_snapshot),
         TEST(verify__history_of_two_machine_versions__is_judged_by_each),
         TEST(verify__after_a_replay__all_is_as_it_was),
+        TEST(verify__store_without_any_sum__is_told_and_no_alarm),
     };
 #undef TEST
     return cmocka_run_group_tests_name("verify", tests, start_group, stop_group);
