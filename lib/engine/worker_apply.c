@@ -162,7 +162,6 @@ void *ow_worker_apply_thread(void *context)
         const size_t count = take_batch(worker, chunks);
         const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
         const bool look_at_deadlines = now_ns - deadlines_ns >= 1000000000;
-        const bool ends_hold = do_ends_hold(worker, count);
         if (count == 0 && !look_at_deadlines) {
             ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
             continue;
@@ -175,6 +174,10 @@ void *ow_worker_apply_thread(void *context)
         }
         if (status == OW_OK && look_at_deadlines) {
             bool more = false;
+            /* Asked after the batch, for that may have waited for hours until the disk had room. */
+            ow_worker_lock(worker);
+            const bool ends_hold = do_ends_hold(worker, count);
+            ow_worker_unlock(worker);
             status = apply_nothing(worker, ends_hold, &more, &err);
             deadlines_ns = more ? 0 : now_ns;
         }
