@@ -52,6 +52,7 @@ static const char *span(int64_t span_ms, char out[48])
         {"min", 60   },
         {"s",   1    }
     };
+    span_ms = span_ms < 0 ? 0 : span_ms; /* the clock was set back meanwhile */
     const int64_t s = span_ms / 1000;
     size_t i = 0;
     if (span_ms < 10000) {
@@ -288,7 +289,7 @@ static void print_columns(const struct ow_explain_meaning *meaning)
         if (value->type == OW_TYPE_INTEGER) {
             printf("%" PRId64, value->integer);
         } else if (value->type == OW_TYPE_TEXT) {
-            printf(OW_SLICE_FMT, OW_SLICE_ARG(value->text));
+            ow_output_text(stdout, value->text);
         } else {
             printf("null");
         }
@@ -325,9 +326,10 @@ static void print_parked(const struct ow_explain_event *event, int64_t now_ms)
     char since[OW_TIME_TEXT_BYTES];
     char deadline[OW_TIME_TEXT_BYTES];
     char text[48];
-    printf("%sparked:%s %s %s since %s (%s), at most until %s; %s\n",
-           ow_output_colour(stdout, OW_COLOUR_YELLOW), ow_output_colour(stdout, OW_COLOUR_NONE),
-           or_unknown(event->type), or_unknown(event->id), time_text(event->seen.least_ms, since),
+    printf("%sparked:%s %s ", ow_output_colour(stdout, OW_COLOUR_YELLOW),
+           ow_output_colour(stdout, OW_COLOUR_NONE), or_unknown(event->type));
+    ow_output_text(stdout, ow_slice_of(or_unknown(event->id)));
+    printf(" since %s (%s), at most until %s; %s\n", time_text(event->seen.least_ms, since),
            span(now_ms - event->seen.least_ms, text), time_text(event->deadline_ms, deadline),
            event->waits_for);
 }
@@ -347,7 +349,9 @@ static void print_quarantine(const struct ow_explain_quarantine *row)
     if (row->attempts > 0) {
         printf(", requeued %" PRId64 " times", row->attempts);
     }
-    printf("%s%s\n", row->note == NULL ? "" : "; note: ", row->note == NULL ? "" : row->note);
+    printf("%s", row->note == NULL ? "" : "; note: ");
+    ow_output_text(stdout, ow_slice_of(row->note));
+    printf("\n");
 }
 
 static void print_claim(const struct ow_explain_event *event, int64_t now_ms)
@@ -380,27 +384,28 @@ static void print_heading(const struct ow_explain_meaning *meaning)
 {
     const struct ow_explain_event *const event = meaning->events;
     printf("%s", ow_output_colour(stdout, OW_COLOUR_BOLD));
+    ow_output_text(stdout, ow_slice_of(meaning->id));
     switch (meaning->kind) {
     case OW_EXPLAIN_ENTITY:
-        printf("%s: an entity of machine %s (table %s)", meaning->id, meaning->machine,
-               meaning->table);
+        printf(": an entity of machine %s (table %s)", meaning->machine, meaning->table);
         break;
     case OW_EXPLAIN_RECORD:
-        printf("%s: a row of record table %s of machine %s", meaning->id, meaning->table,
-               meaning->machine);
+        printf(": a row of record table %s of machine %s", meaning->table, meaning->machine);
         break;
     case OW_EXPLAIN_MESSAGE:
-        printf("%s: a message%s%s", meaning->id, event->source == NULL ? "" : " from ",
-               event->source == NULL ? "" : event->source);
+        printf(": a message%s", event->source == NULL ? "" : " from ");
+        ow_output_text(stdout, ow_slice_of(event->source));
         break;
     case OW_EXPLAIN_MENTION:
-        printf("%s: in the bytes of records that cannot be read", meaning->id);
+        printf(": in the bytes of records that cannot be read");
         break;
     }
     printf("%s\n", ow_output_colour(stdout, OW_COLOUR_NONE));
     if ((meaning->kind == OW_EXPLAIN_RECORD || meaning->kind == OW_EXPLAIN_MESSAGE) &&
         event != NULL && event->entity_id != NULL) {
-        printf("belongs to %s of machine %s\n", event->entity_id, or_unknown(event->machine));
+        printf("belongs to ");
+        ow_output_text(stdout, ow_slice_of(event->entity_id));
+        printf(" of machine %s\n", or_unknown(event->machine));
     }
 }
 

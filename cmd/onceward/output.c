@@ -42,6 +42,17 @@ void ow_output_json(enum ow_output output, const json_t *value)
     }
 }
 
+void ow_output_text(FILE *out, struct ow_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        const uint8_t byte = text.ptr[i];
+        /* U+0080 to U+009F are controls too; they are two bytes. */
+        const bool is_c1 = byte == 0xc2 && i + 1 < text.len && text.ptr[i + 1] < 0xa0;
+        (void)fputc(byte < 0x20 || byte == 0x7f || is_c1 ? '?' : byte, out);
+        i += is_c1;
+    }
+}
+
 void ow_grid_row(struct ow_grid *grid, const char *const *texts)
 {
     for (size_t i = 0; i < grid->column_count; i++) {
@@ -74,8 +85,8 @@ void ow_grid_print(const struct ow_grid *grid, FILE *out)
         (void)fputs(ow_output_colour(out, row == 0 ? OW_COLOUR_BOLD : OW_COLOUR_NONE), out);
         for (size_t i = 0; i < grid->column_count; i++) {
             const bool is_last = i + 1 == grid->column_count;
-            (void)fprintf(out, "%s%*s", cell, is_last ? 0 : (int)(widths[i] - width_of(cell)) + 2,
-                          "");
+            ow_output_text(out, ow_slice_of(cell));
+            (void)fprintf(out, "%*s", is_last ? 0 : (int)(widths[i] - width_of(cell)) + 2, "");
             cell += strlen(cell) + 1;
         }
         (void)fprintf(out, "%s\n", ow_output_colour(out, OW_COLOUR_NONE));

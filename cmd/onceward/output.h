@@ -20,6 +20,12 @@ bool ow_output_parse(const char *text, enum ow_output *ret_output);
 /* Prints a value: indented (JSON), in one line (JSONL; an array with a line for each element). */
 void ow_output_json(enum ow_output output, const json_t *value);
 
+/*
+ * Prints a text that may come from a message: control characters, which could colour, overwrite or
+ * add lines on a terminal, are '?'. JSON escapes them by itself.
+ */
+void ow_output_text(FILE *out, struct ow_slice text);
+
 /* A table for a terminal: columns as wide as their widest cell. */
 struct ow_grid {
     size_t column_count;

@@ -29,8 +29,10 @@ static void print_table(const char *path, const struct ow_verification *verifica
     for (size_t i = 0; i < verification->promise_count; i++) {
         const struct ow_promise *const promise = &verification->promises[i];
         for (size_t k = 0; promise->examples[k] != NULL; k++) {
-            printf("%s%s%s%s: %s\n", k == 0 ? "\n" : "", ow_output_colour(stdout, OW_COLOUR_RED),
-                   promise->name, ow_output_colour(stdout, OW_COLOUR_NONE), promise->examples[k]);
+            printf("%s%s%s%s: ", k == 0 ? "\n" : "", ow_output_colour(stdout, OW_COLOUR_RED),
+                   promise->name, ow_output_colour(stdout, OW_COLOUR_NONE));
+            ow_output_text(stdout, ow_slice_of(promise->examples[k]));
+            printf("\n");
         }
     }
     printf("\n%s%s%s %s\nstate hash %s\n",

@@ -19,7 +19,7 @@ void ow_seal_key(enum ow_seal_name name, int64_t chunk, char text[OW_SEAL_KEY_BY
     if (form->column == NULL) {
         (void)snprintf(text, OW_SEAL_KEY_BYTES, "seal.%s", form->table);
     } else {
-        (void)snprintf(text, OW_SEAL_KEY_BYTES, "seal.%s.%" PRId64, form->table, chunk);
+        (void)snprintf(text, OW_SEAL_KEY_BYTES, "seal.%s.%016" PRId64, form->table, chunk);
     }
 }
 

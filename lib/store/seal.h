@@ -5,10 +5,10 @@
  * leaves its table's sum wrong, and verify says so.
  *
  * A sum is that of ow_hash_row over the rows, modulo 2^64, so it can be moved row by row. Tables
- * that grow have a sum for each chunk of CHUNK numbers (claims: for each bucket), so that a chunk
- * and its sum can be compared in one short snapshot while a worker writes. In ow_meta:
- * 'seal.<table>.<chunk>'; 'seal.ow_meta' is the sum over all other rows of ow_meta. Business tables
- * and the ledger have none: they are derived.
+ * that grow have a sum for each chunk of numbers (claims: for each bucket), small enough that a
+ * chunk and its sum can be compared in one short snapshot while a worker writes. In ow_meta:
+ * 'seal.<table>.<chunk>', the chunk with 16 digits; 'seal.ow_meta' is the sum over all other rows
+ * of ow_meta. Business tables and the ledger have none: they are derived.
  *
  * Threads: the store's owner; ow_seal_scan: any. Memory: an arena of the store's life. Private to
  * lib/store.
@@ -22,10 +22,10 @@
 /* X(NAME, table, the column that numbers its chunks or NULL, how many bits of it are within one) */
 #define OW_SEAL_TABLE(X)                                                                           \
     X(CLAIMS, "ow_claims", "bucket", 0)                                                            \
-    X(HISTORY, "ow_history_row", "seq", 18)                                                        \
-    X(SIGHTING, "ow_sighting", "ref", 18)                                                          \
-    X(PARKED, "ow_parked", "id", 18)                                                               \
-    X(QUARANTINE, "ow_quarantine", "id", 18)                                                       \
+    X(HISTORY, "ow_history_row", "seq", 16)                                                        \
+    X(SIGHTING, "ow_sighting", "ref", 16)                                                          \
+    X(PARKED, "ow_parked", "id", 10)                                                               \
+    X(QUARANTINE, "ow_quarantine", "id", 10)                                                       \
     X(BUCKET, "ow_bucket", NULL, 0)                                                                \
     X(POSITION, "ow_position", NULL, 0)                                                            \
     X(TEXT, "ow_text", NULL, 0)                                                                    \
@@ -46,7 +46,7 @@ struct ow_seal_form {
 };
 extern const struct ow_seal_form ow_seal_forms[OW_SEAL_COUNT];
 
-/* 'seal.ow_claims.7'; 'seal.ow_meta' where the table is one chunk. */
+/* 'seal.ow_claims.0000000000000007'; 'seal.ow_meta' where the table is one chunk. */
 enum { OW_SEAL_KEY_BYTES = 64 };
 void ow_seal_key(enum ow_seal_name name, int64_t chunk, char text[OW_SEAL_KEY_BYTES]);
 int64_t ow_seal_chunk(enum ow_seal_name name, int64_t number);

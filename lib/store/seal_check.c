@@ -63,30 +63,74 @@ enum ow_status ow_seal_scan(struct ow_sql *sql, enum ow_seal_name name, int64_t 
     return ow_seal_sum(&row, &read, ret_rows, ret_sum, err);
 }
 
-/* The least chunk behind the cursor that has rows, or a sum in ow_meta. */
-static enum ow_status find_chunk(struct ow_sql *sql, struct ow_seal_cursor *cursor, bool *ret_found,
-                                 struct ow_err *err)
+/* The least chunk behind the cursor that has rows; *ret_found is left alone where there is none. */
+static enum ow_status find_rows(struct ow_sql *sql, const struct ow_seal_cursor *cursor,
+                                bool *ret_found, int64_t *ret_chunk, struct ow_err *err)
 {
     const struct ow_seal_form *form = &ow_seal_forms[cursor->name];
-    *ret_found = !cursor->begun;
-    if (form->column == NULL) {
-        return OW_OK;
-    }
-    char text[512];
-    (void)snprintf(text, sizeof(text),
-                   "SELECT min(chunk) FROM (SELECT min(%s) >> %d AS chunk FROM %s WHERE %s >= ?"
-                   " UNION ALL SELECT CAST(substr(key, %d) AS INTEGER) AS number FROM ow_meta"
-                   " WHERE key GLOB 'seal.%s.*' AND number > ?)",
-                   form->column, form->bits, form->table, form->column,
-                   (int)strlen(form->table) + 7, form->table);
+    char text[256];
+    (void)snprintf(text, sizeof(text), "SELECT min(%s) >> %d FROM %s WHERE %s >= ?", form->column,
+                   form->bits, form->table, form->column);
     OW_STATEMENT read = {0};
+    bool row = false;
     OW_TRY(ow_sql_prepare(sql, text, &read, err));
     ow_sql_bind_i64(&read,
                     cursor->begun ? (cursor->chunk + 1) * ((int64_t)1 << form->bits) : INT64_MIN);
-    ow_sql_bind_i64(&read, cursor->begun ? cursor->chunk : INT64_MIN);
-    OW_TRY(ow_sql_step(&read, ret_found, err));
-    *ret_found = !ow_sql_is_null(&read, 0);
-    cursor->chunk = ow_sql_i64(&read, 0);
+    OW_TRY(ow_sql_step(&read, &row, err));
+    if (row && !ow_sql_is_null(&read, 0)) {
+        *ret_found = true;
+        *ret_chunk = ow_sql_i64(&read, 0);
+    }
+    return OW_OK;
+}
+
+/* Likewise, that has a sum in ow_meta; the keys are in the order of their chunks. */
+static enum ow_status find_sum(struct ow_sql *sql, const struct ow_seal_cursor *cursor,
+                               bool *ret_found, int64_t *ret_chunk, struct ow_err *err)
+{
+    const struct ow_seal_form *form = &ow_seal_forms[cursor->name];
+    char after[OW_SEAL_KEY_BYTES];
+    char end[OW_SEAL_KEY_BYTES];
+    if (cursor->begun) {
+        ow_seal_key((enum ow_seal_name)cursor->name, cursor->chunk, after);
+    } else {
+        (void)snprintf(after, sizeof(after), "seal.%s.", form->table);
+    }
+    (void)snprintf(end, sizeof(end), "seal.%s/", form->table); /* '/' follows '.' */
+    OW_STATEMENT read = {0};
+    bool row = false;
+    OW_TRY(ow_sql_prepare(sql,
+                          "SELECT CAST(substr(key, ?) AS INTEGER) FROM ow_meta"
+                          " WHERE key > ? AND key < ? ORDER BY key LIMIT 1",
+                          &read, err));
+    ow_sql_bind_i64(&read, (int64_t)strlen(form->table) + 7);
+    ow_sql_bind_cstr(&read, after);
+    ow_sql_bind_cstr(&read, end);
+    OW_TRY(ow_sql_step(&read, &row, err));
+    /* A key of another hand need not be in its place; the sum of ow_meta tells of it. */
+    if (row && (!cursor->begun || ow_sql_i64(&read, 0) > cursor->chunk)) {
+        *ret_found = true;
+        *ret_chunk = ow_sql_i64(&read, 0);
+    }
+    return OW_OK;
+}
+
+/* Moves to the least chunk behind the cursor that has rows or a sum. */
+static enum ow_status find_chunk(struct ow_sql *sql, struct ow_seal_cursor *cursor, bool *ret_found,
+                                 struct ow_err *err)
+{
+    *ret_found = !cursor->begun;
+    if (ow_seal_forms[cursor->name].column == NULL) {
+        return OW_OK;
+    }
+    bool rows = false;
+    bool sum = false;
+    int64_t of_rows = 0;
+    int64_t of_sum = 0;
+    OW_TRY(find_rows(sql, cursor, &rows, &of_rows, err));
+    OW_TRY(find_sum(sql, cursor, &sum, &of_sum, err));
+    *ret_found = rows || sum;
+    cursor->chunk = rows && (!sum || of_rows < of_sum) ? of_rows : of_sum;
     return OW_OK;
 }
 

@@ -201,6 +201,19 @@ def nothing(db):
     expect("hostile", run("explain", "--", "-1' OR '1'='1", db), 1, "nothing is known of '-1' OR '1'='1'")
 
 
+def hostile(folder, db):
+    """What a message brought along neither colours a terminal nor adds a line to it."""
+    own = str(folder / "hostile.db")
+    with sqlite3.connect(f"file:{db}?mode=ro", uri=True) as source, sqlite3.connect(own) as target:
+        source.backup(target)
+        seq, order = target.execute("SELECT seq, entity_id FROM ow_history_row LIMIT 1").fetchone()
+        target.execute("UPDATE ow_history_row SET message_id = 'x' || char(27) || '[31mred' || char(10) || char(155) WHERE seq = ?", (seq,))
+    target.close()
+    source.close()
+    expect("hostile id", run("explain", order, own), 0, "x?[31mred??", absent=["\x1b", "\x9b"])
+    expect("hostile id, verify", run("verify", own), 3, "promises are broken", absent=["\x1b", "\x9b"])
+
+
 def by_configuration(folder, db):
     """The store and its hash key are those of the configuration; without the key rows are told and claims are not."""
     order = sqlite3.connect(f"file:{db}?mode=ro", uri=True).execute("SELECT order_id FROM orders LIMIT 1").fetchone()[0]
@@ -234,6 +247,7 @@ def main():
         each_kind(db)
         known_to_the_letter(db)
         nothing(db)
+        hostile(folder, db)
         by_configuration(folder, db)
         os.chdir("/")
     print("failed:", failed)

@@ -82,6 +82,10 @@ static void seal__a_batch_that_is_rolled_back__leaves_the_sums_alone(void **stat
     assert_int_not_equal(ow_fixture_write(&fixture), OW_OK);
     ow_store_rollback(fixture.store);
     ow_fixture_exec(&fixture, "DROP TRIGGER refuse");
+    /* The next batch writes what the process remembers. */
+    fixture.position_offset++;
+    (void)ow_fixture_event(&fixture, "later", "order.created", "later",
+                           "\"amount\":5,\"currency\":\"EUR\"");
     assert_int_equal(misfit(&fixture), -1);
     ow_fixture_done(&fixture);
 }
@@ -95,30 +99,30 @@ static void seal__a_row_changed_added_or_deleted_by_hand__does_not_fit(void **st
 {
     (void)state;
     static const struct edit edits[] = {
-        {OW_SEAL_CLAIMS,     "UPDATE ow_claims SET fingerprint = zeroblob(9) WHERE ref = 1"   },
-        {OW_SEAL_CLAIMS,     "DELETE FROM ow_claims WHERE ref = 2"                            },
-        {OW_SEAL_CLAIMS,     "INSERT INTO ow_claims VALUES (99, zeroblob(16), zeroblob(9), 1)"},
+        {OW_SEAL_CLAIMS,     "UPDATE ow_claims SET fingerprint = zeroblob(9) WHERE ref = 1"     },
+        {OW_SEAL_CLAIMS,     "DELETE FROM ow_claims WHERE ref = 2"                              },
+        {OW_SEAL_CLAIMS,     "INSERT INTO ow_claims VALUES (99, zeroblob(16), zeroblob(9), 1)"  },
         {OW_SEAL_HISTORY,
-         "UPDATE ow_history_row SET applied_at_ms = applied_at_ms + 1 WHERE seq = 1"          },
+         "UPDATE ow_history_row SET applied_at_ms = applied_at_ms + 1 WHERE seq = 1"            },
         {OW_SEAL_HISTORY,
-         "DELETE FROM ow_history_row WHERE seq = (SELECT max(seq) FROM ow_history_row)"       },
-        {OW_SEAL_SIGHTING,   "UPDATE ow_sighting SET seen_at_ms = 7 WHERE rowid = 1"          },
-        {OW_SEAL_SIGHTING,   "INSERT INTO ow_sighting SELECT * FROM ow_sighting LIMIT 1"      },
-        {OW_SEAL_PARKED,     "UPDATE ow_parked SET value = x'7b7d'"                           },
-        {OW_SEAL_PARKED,     "DELETE FROM ow_parked"                                          },
-        {OW_SEAL_QUARANTINE, "UPDATE ow_quarantine SET note = 'looked at it'"                 },
-        {OW_SEAL_QUARANTINE, "UPDATE ow_quarantine SET seen = seen + 1"                       },
-        {OW_SEAL_BUCKET,     "UPDATE ow_bucket SET opened_at_ms = 0"                          },
-        {OW_SEAL_POSITION,   "UPDATE ow_position SET next_offset = next_offset - 1"           },
-        {OW_SEAL_POSITION,   "UPDATE ow_position SET seen_committed = 4"                      },
-        {OW_SEAL_TEXT,       "INSERT INTO ow_text VALUES (999, 'x')"                          },
-        {OW_SEAL_MACHINE,    "UPDATE ow_machine SET version = 7"                              },
-        {OW_SEAL_META,       "UPDATE ow_meta SET value = value + 1 WHERE key = 'epoch'"       },
-        {OW_SEAL_META,       "UPDATE ow_meta SET value = value + 1 WHERE key = 'seal.ow_meta'"},
-        {OW_SEAL_META,       "DELETE FROM ow_meta WHERE key = 'created_at_ms'"                },
-        {OW_SEAL_META,       "DELETE FROM ow_meta WHERE key = 'seal.ow_meta'"                 },
-        {OW_SEAL_TEXT,       "UPDATE ow_meta SET value = 7 WHERE key = 'seal.ow_text'"        },
-        {OW_SEAL_CLAIMS,     "INSERT INTO ow_meta VALUES ('seal.ow_claims.55', 8)"            },
+         "DELETE FROM ow_history_row WHERE seq = (SELECT max(seq) FROM ow_history_row)"         },
+        {OW_SEAL_SIGHTING,   "UPDATE ow_sighting SET seen_at_ms = 7 WHERE rowid = 1"            },
+        {OW_SEAL_SIGHTING,   "INSERT INTO ow_sighting SELECT * FROM ow_sighting LIMIT 1"        },
+        {OW_SEAL_PARKED,     "UPDATE ow_parked SET value = x'7b7d'"                             },
+        {OW_SEAL_PARKED,     "DELETE FROM ow_parked"                                            },
+        {OW_SEAL_QUARANTINE, "UPDATE ow_quarantine SET note = 'looked at it'"                   },
+        {OW_SEAL_QUARANTINE, "UPDATE ow_quarantine SET seen = seen + 1"                         },
+        {OW_SEAL_BUCKET,     "UPDATE ow_bucket SET opened_at_ms = 0"                            },
+        {OW_SEAL_POSITION,   "UPDATE ow_position SET next_offset = next_offset - 1"             },
+        {OW_SEAL_POSITION,   "UPDATE ow_position SET seen_committed = 4"                        },
+        {OW_SEAL_TEXT,       "INSERT INTO ow_text VALUES (999, 'x')"                            },
+        {OW_SEAL_MACHINE,    "UPDATE ow_machine SET version = 7"                                },
+        {OW_SEAL_META,       "UPDATE ow_meta SET value = value + 1 WHERE key = 'epoch'"         },
+        {OW_SEAL_META,       "UPDATE ow_meta SET value = value + 1 WHERE key = 'seal.ow_meta'"  },
+        {OW_SEAL_META,       "DELETE FROM ow_meta WHERE key = 'created_at_ms'"                  },
+        {OW_SEAL_META,       "DELETE FROM ow_meta WHERE key = 'seal.ow_meta'"                   },
+        {OW_SEAL_TEXT,       "UPDATE ow_meta SET value = 7 WHERE key = 'seal.ow_text'"          },
+        {OW_SEAL_CLAIMS,     "INSERT INTO ow_meta VALUES ('seal.ow_claims.0000000000000055', 8)"},
     };
     for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         struct ow_fixture fixture;

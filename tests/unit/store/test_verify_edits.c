@@ -384,7 +384,8 @@ static void verify__another_legal_word__is_found(void **state)
         "UPDATE ow_ledger SET outcome = 'filtered' WHERE outcome = 'stale'",
         "UPDATE ow_parked SET event_type = 'order.received'",
         "INSERT INTO ow_bucket VALUES (99, 3888000000, 0, 1, 0)",
-        "UPDATE ow_bucket SET sealed_at_ms = CASE bucket WHEN 1 THEN NULL ELSE 1 END",
+        ("UPDATE ow_bucket SET sealed_at_ms = 1;"
+         "UPDATE ow_bucket SET sealed_at_ms = NULL WHERE bucket = 1"),
     };
     struct edits *edits = *state;
     edits->unfound = 0;

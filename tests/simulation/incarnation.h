@@ -1,0 +1,28 @@
+/*
+ * incarnation: one life of a worker: its store is opened, it consumes until something ends it, and
+ * what ended it must be what it was given a reason for.
+ *
+ * Threads: one. Memory: the run's.
+ */
+#ifndef OW_SIMULATION_INCARNATION_H
+#define OW_SIMULATION_INCARNATION_H
+
+#include "run.h"
+
+/* One life, and the reboot where the host died in it. */
+void ow_run_incarnation(struct ow_sim_run *run);
+/* Another worker takes the store while this one is at work. */
+void ow_run_take_over(struct ow_sim_run *run);
+/* As ow_store_open, with the options of the plan. */
+enum ow_status ow_run_open_store(struct ow_sim_run *run, struct ow_store **ret_store,
+                                 struct ow_err *err) OW_MUST_USE;
+/* How the next crash loses what was not synced. */
+void ow_run_note_loss(struct ow_sim_run *run, const struct ow_plan_action *action);
+/* The log that an action means. */
+size_t ow_run_pick_log(const struct ow_sim_run *run, const struct ow_plan_action *action);
+
+/* A hand on each connection that SQLite opens: the worker's is tuned and looked through. */
+void ow_handles_watch(void);
+sqlite3 *ow_handles_last(void);
+
+#endif
