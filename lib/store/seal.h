@@ -113,8 +113,8 @@ void ow_seals_settle(struct ow_seals *seals);
 struct ow_store;
 
 /*
- * Around the changes of opening, within their transaction: what ow_meta, ow_machine and ow_text
- * were before, and that their sums move by what has changed. A store without sums (a new one, or
+ * Around the changes of opening, within their transaction: what ow_meta and ow_machine were before,
+ * and that their sums move by what has changed. A store without sums (a new one, or
  * one whose operator has deleted them to accept what was changed) is sealed as it is.
  */
 struct ow_seal_before {

@@ -27,6 +27,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SCRATCH = pathlib.Path(os.environ.get("ONCEWARD_MUTANTS", ROOT / "build/mutants"))
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 BUILD_SECONDS = 600
 
 
@@ -181,13 +182,12 @@ def run_check(copy, check, story=""):
     if story:
         command.append(str(copy.tree / "tests/transcripts" / story))
     environment = dict(os.environ, ONCEWARD=str(copy.out / "onceward"))
-    if os.access("/dev/shm", os.W_OK):
-        environment["TMPDIR"] = "/dev/shm"  # nobody cuts the power here, so nobody has to wait for the disk
     start = time.monotonic()
     how = ""
     for options in check.slices or ([],):
-        with tempfile.TemporaryDirectory(prefix="onceward-mutant-") as folder:
-            code, text = call([*command, *options], folder, check.seconds, environment)
+        # What a crash leaves behind goes with the folder; in memory, for nobody cuts the power here.
+        with tempfile.TemporaryDirectory(prefix="onceward-mutant-", dir=MEMORY) as folder:
+            code, text = call([*command, *options], folder, check.seconds, dict(environment, TMPDIR=folder))
         if code is None:
             how = f"hangs for {check.seconds} s"
         elif code != 0:

@@ -251,7 +251,8 @@ static bool is_right_status(const struct ow_fault *fault, enum step step, enum o
         return status == OW_STORE_FULL;
     }
     /* Nothing is in flight while a store is opened: then it may also just have failed. */
-    return status == OW_STORE_UNKNOWN || (step == STEP_REOPEN && status == OW_FAILED);
+    return status == OW_STORE_UNKNOWN ||
+           (step == STEP_REOPEN && (status == OW_FAILED || status == OW_TEMPORARY));
 }
 
 /* The step failed: looks at what is left, and gets the bench to where the step can be done again.
