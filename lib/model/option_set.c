@@ -100,6 +100,7 @@ static enum ow_status set_at(const struct ow_option *root, struct ow_tree *tree,
 enum ow_status ow_option_set(const struct ow_option *root, struct ow_tree *tree, const char *path,
                              const char *value, struct ow_err *err)
 {
+    OW_REQUIRE(path != NULL && value != NULL);
     if (!ow_slice_is_utf8(ow_slice_of(path)) || !ow_slice_is_utf8(ow_slice_of(value))) {
         return ow_fail(err, OW_BAD_CONFIG, "--set: what is given is not UTF-8");
     }

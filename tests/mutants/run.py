@@ -185,8 +185,9 @@ def run_check(copy, check, story=""):
     start = time.monotonic()
     how = ""
     for options in check.slices or ([],):
-        # What a crash leaves behind goes with the folder; in memory, for nobody cuts the power here.
-        with tempfile.TemporaryDirectory(prefix="onceward-mutant-", dir=MEMORY) as folder:
+        # What a crash leaves behind goes with the folder; in memory, for nobody cuts the power here. transcripts take a
+        # TMPDIR of 30 characters.
+        with tempfile.TemporaryDirectory(prefix="ow-bug-", dir=MEMORY) as folder:
             code, text = call([*command, *options], folder, check.seconds, dict(environment, TMPDIR=folder))
         if code is None:
             how = f"hangs for {check.seconds} s"
