@@ -100,10 +100,11 @@ static enum ow_status check(const struct ow_invocation *invocation, struct ow_ar
     struct ow_verify_bar bar;
     OW_TRY(find_store(invocation, arena, options, err));
     ow_verify_bar_init(&bar);
-    options->clock = ow_clock_system();
-    options->between = ow_verify_bar_show;
-    options->context = &bar;
-    const enum ow_status status = ow_verify_store(options, arena, ret_verification, err);
+    struct ow_verify_options watched = *options;
+    watched.clock = ow_clock_system();
+    watched.between = ow_verify_bar_show;
+    watched.context = &bar;
+    const enum ow_status status = ow_verify_store(&watched, arena, ret_verification, err);
     ow_verify_bar_done(&bar);
     return status == OW_OK && ow_invocation_has(invocation, "topic")
                ? ow_verify_topic_add(invocation, arena, ret_verification, err)
