@@ -46,6 +46,7 @@ def must_find(world, worker, name, edit, promise, *texts):
     with sqlite3.connect("file:%s?mode=ro" % worker.db, uri=True) as source, sqlite3.connect(db) as target:
         source.backup(target)
     place = edit(target)
+    target.execute("DELETE FROM ow_meta WHERE key GLOB 'seal.*'")  # who is that careful takes the sums away too
     target.commit()
     target.close()
     alone = verify(world, worker, db, topic=False)[0] == 0
