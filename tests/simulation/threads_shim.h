@@ -7,6 +7,8 @@
 
 #include "threads.h"
 
+/* The names of the C library itself, so that the engine's code is compiled as it is.
+ * NOLINTBEGIN(readability-identifier-naming) */
 #define pthread_create         ow_threads_create
 #define pthread_join           ow_threads_join
 #define pthread_mutex_init     ow_threads_mutex_init
@@ -18,5 +20,6 @@
 #define pthread_cond_broadcast ow_threads_cond_broadcast
 #define pthread_cond_timedwait ow_threads_cond_timedwait
 #define clock_gettime          ow_threads_clock_gettime
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif
