@@ -26,7 +26,8 @@ static enum ow_status try_alone(struct ow_apply *apply, const struct ow_event *e
     OW_TRY(ow_store_savepoint(apply->options.store, err));
     ow_batch_start_world(apply);
     OW_TRY(ow_batch_read(apply, &event, 1, err));
-    OW_TRY(ow_batch_judge(apply, event, attempt->judging, totals, err));
+    const enum ow_status judged = ow_batch_judge(apply, event, attempt->judging, totals, err);
+    OW_INVARIANT(judged == OW_OK); /* only a record that is not wanted can fail there */
     const enum ow_status status = ow_batch_write(apply, err);
     if (status == OW_OK && !attempt->dry) {
         OW_TRY(ow_store_release(apply->options.store, err));
@@ -49,10 +50,12 @@ static bool was_judged(struct ow_apply *apply, const struct ow_event *event, int
 {
     const struct ow_parked *parked =
         ow_world_entity(&apply->world, event->machine, event->entity_id)->parked;
-    while (parked != NULL && parked->id != id) {
+    OW_INVARIANT(parked != NULL); /* it was read anew for that try, as it was listed */
+    while (parked->id != id) {
         parked = parked->next;
+        OW_INVARIANT(parked != NULL);
     }
-    return parked != NULL && parked->gone;
+    return parked->gone;
 }
 
 /*

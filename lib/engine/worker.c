@@ -98,9 +98,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
                                struct ow_worker **ret_worker, struct ow_err *err)
 {
     struct ow_worker *worker = calloc(1, sizeof(*worker));
-    if (worker == NULL) {
-        OW_IMPOSSIBLE("out of memory");
-    }
+    OW_INVARIANT(worker != NULL); /* out of memory aborts, as in arena.h */
     worker->options = *options;
     worker->rows_limit = options->batch_rows;
     worker->first_deadline_ms = INT64_MAX;

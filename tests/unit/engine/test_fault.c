@@ -250,9 +250,12 @@ static bool is_right_status(const struct ow_fault *fault, enum step step, enum o
     if (fault->code == SQLITE_FULL) {
         return status == OW_STORE_FULL;
     }
-    /* Nothing is in flight while a store is opened: then it may also just have failed. */
-    return status == OW_STORE_UNKNOWN ||
-           (step == STEP_REOPEN && (status == OW_FAILED || status == OW_TEMPORARY));
+    if (status == OW_STORE_UNKNOWN || step != STEP_REOPEN) {
+        return status == OW_STORE_UNKNOWN;
+    }
+    /* Nothing is in flight while a store is opened: what cannot be read may be there the next time,
+     * what cannot be opened is somebody's mistake. */
+    return status == (fault->code == SQLITE_CANTOPEN ? OW_FAILED : OW_TEMPORARY);
 }
 
 /* The step failed: looks at what is left, and gets the bench to where the step can be done again.
