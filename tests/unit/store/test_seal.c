@@ -90,6 +90,26 @@ static void seal__a_batch_that_is_rolled_back__leaves_the_sums_alone(void **stat
     ow_fixture_done(&fixture);
 }
 
+static void seal__a_record_that_is_rolled_back_alone__leaves_the_sums_alone(void **state)
+{
+    (void)state;
+    struct ow_fixture fixture;
+    ow_fixture_init(&fixture);
+    ow_fixture_open(&fixture);
+    ow_fixture_fill(&fixture);
+    ow_fixture_begin(&fixture);
+    assert_int_equal(ow_store_savepoint(fixture.store, &fixture.err), OW_OK);
+    const struct ow_record record = {.topic = ow_slice_of(fixture.topic),
+                                     .offset = fixture.position_offset,
+                                     .value = OW_SLICE("{}")};
+    assert_int_equal(ow_fixture_judge(&fixture, &record), OW_OUTCOME_QUARANTINED);
+    assert_int_equal(ow_fixture_write(&fixture), OW_OK);
+    assert_int_equal(ow_store_rollback_to(fixture.store, &fixture.err), OW_OK);
+    ow_fixture_commit(&fixture); /* writes what the process remembers */
+    assert_int_equal(misfit(&fixture), -1);
+    ow_fixture_done(&fixture);
+}
+
 struct edit {
     enum ow_seal_name name;
     const char *sql;
@@ -167,6 +187,7 @@ int ow_test_seal(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seal__whatever_the_store_does__the_sums_follow),
         cmocka_unit_test(seal__a_batch_that_is_rolled_back__leaves_the_sums_alone),
+        cmocka_unit_test(seal__a_record_that_is_rolled_back_alone__leaves_the_sums_alone),
         cmocka_unit_test(seal__a_row_changed_added_or_deleted_by_hand__does_not_fit),
         cmocka_unit_test(seal__a_store_whose_sums_were_deleted__is_sealed_as_it_is),
     };
