@@ -22,7 +22,8 @@ static void print_table(const char *path, const struct ow_verification *verifica
         char broken[24];
         (void)snprintf(checked, sizeof(checked), "%lld", (long long)promise->checked);
         (void)snprintf(broken, sizeof(broken), "%lld", (long long)promise->broken);
-        ow_grid_row(&grid, (const char *const[]){promise->name, promise->broken == 0 ? "yes" : "NO",
+        const char *const kept = verification->finished ? "yes" : "?";
+        ow_grid_row(&grid, (const char *const[]){promise->name, promise->broken == 0 ? kept : "NO",
                                                  checked, broken});
     }
     ow_grid_print(&grid, stdout);
@@ -59,8 +60,13 @@ static void print_json(enum ow_output output, const struct ow_verification *veri
                                         (json_int_t)promise->broken, "examples", examples));
     }
     const char *const hash = verification->state_hash;
-    OW_JSON *value = json_pack("{s:b, s:s?, s:o}", "ok", verification->ok, "state_hash",
-                               hash[0] == '\0' ? NULL : hash, "promises", promises);
+    json_t *const notes = json_array();
+    for (size_t i = 0; verification->notes[i] != NULL; i++) {
+        json_array_append_new(notes, json_string(verification->notes[i]));
+    }
+    OW_JSON *value = json_pack("{s:b, s:b, s:s?, s:o, s:o}", "ok", verification->ok, "finished",
+                               verification->finished, "state_hash", hash[0] == '\0' ? NULL : hash,
+                               "promises", promises, "notes", notes);
     ow_output_json(output, value);
 }
 
@@ -169,6 +175,8 @@ const struct ow_command ow_command_verify = {
             "that does not depend on\n"
             "the way of the records. Where a worker writes too fast for one state to be read, the "
             "hash is \"-\" (JSON: null).\n"
-            "Exit code 3: a promise is broken; the first broken rows are named.",
+            "Exit code 3: a promise is broken; the first broken rows are named. A file too damaged "
+            "to be read to its end is\n"
+            "such a case: \"?\" (JSON: finished false) where nothing broken was seen until then.",
     .run = run,
 };

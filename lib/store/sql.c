@@ -91,6 +91,7 @@ static enum ow_status sql_fail(struct ow_sql *sql, int code, bool record, struct
     case SQLITE_NOMEM:
     case SQLITE_PROTOCOL:
         sql->unknown = true;
+        sql->damaged = (code & 0xff) == SQLITE_CORRUPT;
         return ow_fail(err, OW_STORE_UNKNOWN, "the store failed: %s (SQLite code %d)", text, code);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:

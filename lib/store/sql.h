@@ -20,6 +20,7 @@
 struct ow_sql {
     sqlite3 *handle;
     bool unknown; /* a result was STORE_UNKNOWN: the connection is of no more use */
+    bool damaged; /* likewise, because a page is not what it should be */
 };
 
 /* A prepared statement. Parameters are bound in their order, starting anew after each run or reset.

@@ -111,16 +111,29 @@ static enum ow_status check_all(struct ow_verify *verify, struct ow_err *err)
     return OW_OK;
 }
 
+static bool is_broken(const struct ow_verify *verify)
+{
+    for (size_t i = 0; i < OW_PROMISE_COUNT; i++) {
+        if (verify->promises[i].broken > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ow_status run(struct ow_verify *verify, struct ow_err *err)
 {
     verify->promises = make_promises(verify->arena);
-    OW_TRY(open_store(verify, err));
-    const enum ow_status status = check_all(verify, err);
-    if (status != OW_OK && verify->promises[OW_PROMISE_INTEGRITY].broken > 0) {
-        /* A damaged file cannot be read to its end. That is what was found, and no reason to say
-         * nothing. */
+    enum ow_status status = open_store(verify, err);
+    if (status == OW_OK) {
+        status = check_all(verify, err);
+    }
+    if (status != OW_OK && (verify->sql.damaged || is_broken(verify))) {
+        /* A damaged file, or one without a table of ours, cannot be read to its end. That is what
+         * was found, and no reason to say nothing. */
         ow_verify_broken(verify, OW_PROMISE_INTEGRITY, "the checks could not be finished: %s",
                          err->text);
+        verify->unfinished = true;
         return OW_OK;
     }
     return status;
@@ -138,16 +151,14 @@ static void close_store(struct ow_verify *verify)
 
 static void take_result(const struct ow_verify *verify, struct ow_verification *ret_verification)
 {
-    *ret_verification = (struct ow_verification){.ok = true,
-                                                 .promises = verify->promises,
+    *ret_verification = (struct ow_verification){.promises = verify->promises,
                                                  .promise_count = OW_PROMISE_COUNT,
                                                  .slices = verify->slices.count,
                                                  .longest_slice_ns = verify->slices.longest_ns};
     memcpy(ret_verification->state_hash, verify->state_hash, sizeof(verify->state_hash));
     memcpy(ret_verification->notes, verify->remarks, sizeof(verify->remarks));
-    for (size_t i = 0; i < OW_PROMISE_COUNT; i++) {
-        ret_verification->ok = ret_verification->ok && verify->promises[i].broken == 0;
-    }
+    ret_verification->ok = !is_broken(verify);
+    ret_verification->finished = !verify->unfinished;
 }
 
 static struct ow_verify_slices begin_slices(const struct ow_verify_options *options)

@@ -29,6 +29,8 @@ enum { OW_VERIFY_NOTES = 4 };
 
 struct ow_verification {
     bool ok;
+    bool finished; /* false: the file is too damaged to be read to its end, and what was not looked
+                      at has no figure */
     char state_hash[2 * OW_DIGEST_BYTES + 1]; /* "": not known, a note says why */
     const struct ow_promise *promises;
     size_t promise_count;

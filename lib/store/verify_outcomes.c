@@ -9,10 +9,8 @@
  * now: in the history, in quarantine, or sighted as stale. A conflict that was met again only
  * counts up the row that is there, so quarantined runs may meet fewer rows than records.
  *
- * A record that was read again (below the high mark) leaves no history row, unless it had been
- * filtered and the machine has changed since. Under a machine with another claim key, or after its
- * claim was pruned, it may leave a sighting or a quarantine row besides its first trace: where a
- * position counts re-reads, such traces more are no fault.
+ * A record that was read again (below the high mark) leaves nothing: it only counts up the
+ * quarantine row in which it lies.
  */
 
 static const char *const trace_names[OW_VERIFY_TRACE_KINDS] = {
@@ -82,10 +80,6 @@ static void lost(struct ow_verify *verify, const struct trace *trace)
 static void meet_more(struct ow_verify *verify, const struct ow_verify_run *run,
                       const struct trace *trace, bool fitting)
 {
-    if (run->partition->reread > 0 &&
-        (trace->kind != OW_VERIFY_TRACE_APPLIED || run->outcome == OW_OUTCOME_FILTERED)) {
-        return;
-    }
     const char *says =
         run->outcome < 0 ? "skipped or lost" : ow_outcome_text((enum ow_outcome)run->outcome);
     ow_verify_broken(verify, OW_PROMISE_OUTCOMES,
