@@ -213,6 +213,19 @@ static int compare_lines(const void *a, const void *b)
     return (left->time_ms > right->time_ms) - (left->time_ms < right->time_ms);
 }
 
+/* The lines of one batch have one time: then the order in their partition decides, if they share
+ * one. */
+static bool is_later(const struct line *line, const struct line *than)
+{
+    const struct ow_explain_place *const one = line->place;
+    const struct ow_explain_place *const other = than->place;
+    if (line->time_ms != than->time_ms || one->topic == NULL || other->topic == NULL ||
+        strcmp(one->topic, other->topic) != 0 || one->partition != other->partition) {
+        return line->time_ms > than->time_ms;
+    }
+    return one->offset > other->offset;
+}
+
 /* Numbers order what has one, whatever the wall clock did meanwhile. */
 static void sort(struct timeline *timeline)
 {
@@ -225,8 +238,7 @@ static void sort(struct timeline *timeline)
         struct line *const line = &timeline->lines[i];
         line->number = line->event->ref;
         for (size_t k = 0; k < numbered; k++) {
-            if (timeline->lines[k].time_ms < line->time_ms &&
-                timeline->lines[k].number > line->number) {
+            if (is_later(line, &timeline->lines[k]) && timeline->lines[k].number > line->number) {
                 line->number = timeline->lines[k].number;
             }
         }
