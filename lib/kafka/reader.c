@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "kafka/member.h"
+#include "kafka/message.h"
 #include "kafka/offsets.h"
 #include "kafka/settings.h"
 #include "kafka/trouble.h"
@@ -178,73 +179,6 @@ enum ow_status ow_kafka_reader_assign(struct ow_kafka_reader *reader,
                : ow_kafka_member_fail(err, code, "cannot read the partitions");
 }
 
-static void release_held(struct ow_kafka_reader *reader)
-{
-    if (reader->member.held != NULL) {
-        rd_kafka_message_destroy(reader->member.held);
-        reader->member.held = NULL;
-    }
-}
-
-static struct ow_slice bytes_of(const void *ptr, size_t len)
-{
-    return (struct ow_slice){ptr, ptr == NULL ? 0 : len};
-}
-
-static enum ow_status fill_headers(struct ow_kafka_member *member, struct ow_record *record,
-                                   struct ow_err *err)
-{
-    rd_kafka_headers_t *headers = NULL;
-    const rd_kafka_resp_err_t code = rd_kafka_message_headers(member->held, &headers);
-    if (code == RD_KAFKA_RESP_ERR__NOENT) {
-        return OW_OK;
-    }
-    const size_t count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_header_cnt(headers) : 0;
-    if (count > member->header_capacity) {
-        free(member->headers);
-        member->headers = calloc(count, sizeof(*member->headers));
-        if (member->headers == NULL) {
-            OW_IMPOSSIBLE("out of memory");
-        }
-        member->header_capacity = count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *name = NULL;
-        const void *value = NULL;
-        size_t len = 0;
-        (void)rd_kafka_header_get_all(headers, i, &name, &value, &len); /* i is below the count */
-        member->headers[i] =
-            (struct ow_header){.name = ow_slice_of(name), .value = bytes_of(value, len)};
-    }
-    record->headers = member->headers;
-    record->header_count = count;
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR
-               ? OW_OK
-               : ow_fail(err, OW_TEMPORARY,
-                         "cannot read the headers of topic " OW_SLICE_FMT
-                         " partition %d offset %lld",
-                         OW_SLICE_ARG(record->topic), (int)record->partition,
-                         (long long)record->offset);
-}
-
-static enum ow_status fill_record(struct ow_kafka_reader *reader, struct ow_kafka_read *read,
-                                  struct ow_err *err)
-{
-    const rd_kafka_message_t *message = reader->member.held;
-    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    const int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
-    read->kind = OW_KAFKA_READ_RECORD;
-    read->record = (struct ow_record){
-        .topic = ow_slice_of(reader->ranges[read->range].topic),
-        .partition = message->partition,
-        .offset = message->offset,
-        .timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms,
-        .key = bytes_of(message->key, message->key_len),
-        .value = bytes_of(message->payload, message->len),
-    };
-    return fill_headers(&reader->member, &read->record, err);
-}
-
 /* The range that a message belongs to. SIZE_MAX: of an assignment before, or read already. */
 static size_t range_of(const struct ow_kafka_reader *reader, const rd_kafka_message_t *message)
 {
@@ -294,7 +228,8 @@ static enum ow_status take_message(struct ow_kafka_reader *reader, struct ow_kaf
     if (message->offset + 1 == reader->ranges[read->range].until) {
         reader->at_end = read->range;
     }
-    return fill_record(reader, read, err);
+    read->kind = OW_KAFKA_READ_RECORD;
+    return ow_kafka_message_record(&reader->member, &read->record, err);
 }
 
 /* What comes without a message: a reason to stop, an empty range, talk. */
@@ -327,7 +262,7 @@ static enum ow_status give_waiting(struct ow_kafka_reader *reader, struct ow_kaf
 enum ow_status ow_kafka_reader_poll(struct ow_kafka_reader *reader, int timeout_ms,
                                     struct ow_kafka_read *ret_read, struct ow_err *err)
 {
-    release_held(reader);
+    ow_kafka_message_release(&reader->member);
     ret_read->kind = OW_KAFKA_READ_IDLE;
     OW_TRY(give_waiting(reader, ret_read, err));
     if (ret_read->kind != OW_KAFKA_READ_IDLE) {
@@ -353,7 +288,7 @@ bool ow_kafka_reader_close(struct ow_kafka_reader *reader, int deadline_ms)
     if (reader == NULL) {
         return true;
     }
-    release_held(reader);
+    ow_kafka_message_release(&reader->member);
     if (reader->member.rk != NULL &&
         !ow_kafka_within(deadline_ms, destroy_client, reader->member.rk)) {
         return false;

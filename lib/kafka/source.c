@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "kafka/commits.h"
 #include "kafka/member.h"
+#include "kafka/message.h"
 #include "kafka/offsets.h"
 #include "kafka/settings.h"
 #include "kafka/trouble.h"
@@ -223,84 +224,6 @@ enum ow_status ow_kafka_source_open(const struct ow_kafka_options *options,
     return OW_OK;
 }
 
-static void release_held(struct ow_kafka_member *member)
-{
-    if (member->held != NULL) {
-        rd_kafka_message_destroy(member->held);
-        member->held = NULL;
-    }
-}
-
-static struct ow_slice bytes_of(const void *ptr, size_t len)
-{
-    return (struct ow_slice){ptr, ptr == NULL ? 0 : len};
-}
-
-/* False: the bytes of the headers are not as Kafka writes them. */
-static bool fill_headers(struct ow_kafka_member *member, struct ow_record *record)
-{
-    rd_kafka_headers_t *headers = NULL;
-    const rd_kafka_resp_err_t code = rd_kafka_message_headers(member->held, &headers);
-    if (code == RD_KAFKA_RESP_ERR__NOENT) {
-        return true;
-    }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return false;
-    }
-    const size_t count = rd_kafka_header_cnt(headers);
-    if (count > member->header_capacity) {
-        free(member->headers);
-        member->headers = calloc(count, sizeof(*member->headers));
-        if (member->headers == NULL) {
-            OW_IMPOSSIBLE("out of memory");
-        }
-        member->header_capacity = count;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const char *name = NULL;
-        const void *value = NULL;
-        size_t len = 0;
-        if (rd_kafka_header_get_all(headers, i, &name, &value, &len) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return false;
-        }
-        member->headers[i] =
-            (struct ow_header){.name = ow_slice_of(name), .value = bytes_of(value, len)};
-    }
-    record->headers = member->headers;
-    record->header_count = count;
-    return true;
-}
-
-static void fill_place(struct ow_kafka_member *member, struct ow_record *record)
-{
-    const char *topic = ow_kafka_member_topic(member, rd_kafka_topic_name(member->held->rkt));
-    OW_INVARIANT(topic !=
-                 NULL); /* only what was assigned is fetched, and the callback looked at that */
-    record->topic = ow_slice_of(topic);
-    record->partition = member->held->partition;
-    record->offset = member->held->offset;
-}
-
-static void fill_record(struct ow_kafka_member *member, struct ow_source_event *event)
-{
-    const rd_kafka_message_t *message = member->held;
-    struct ow_record *record = &event->record;
-    fill_place(member, record);
-    record->key = bytes_of(message->key, message->key_len);
-    record->value = bytes_of(message->payload, message->len);
-    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    const int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
-    record->timestamp_ms = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp_ms;
-    event->kind = OW_SOURCE_RECORD;
-    if (!fill_headers(member, record)) {
-        member->stop =
-            ow_fail(&member->stop_err, OW_TEMPORARY,
-                    "cannot read the headers of topic " OW_SLICE_FMT " partition %d offset %lld",
-                    OW_SLICE_ARG(record->topic), (int)record->partition, (long long)record->offset);
-    }
-}
-
 /* Gives out what waits: first the reason to stop, then a rebalance, then talk. */
 static bool give_waiting(struct ow_kafka_member *member, struct ow_source_event *event)
 {
@@ -332,7 +255,7 @@ static bool give_waiting(struct ow_kafka_member *member, struct ow_source_event 
 static void source_poll(struct ow_source *source, int timeout_ms, struct ow_source_event *ret_event)
 {
     struct ow_kafka_member *member = member_of(source);
-    release_held(member);
+    ow_kafka_message_release(member);
     /* Not the whole struct: err is large and written only where it is used. */
     ret_event->kind = OW_SOURCE_IDLE;
     ret_event->record = (struct ow_record){.timestamp_ms = -1};
@@ -353,10 +276,15 @@ static void source_poll(struct ow_source *source, int timeout_ms, struct ow_sour
         ow_kafka_talk_up(&member->talk);
     }
     if (member->held->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        fill_record(member, ret_event);
+        ret_event->kind = OW_SOURCE_RECORD;
+        const enum ow_status status =
+            ow_kafka_message_record(member, &ret_event->record, &member->stop_err);
+        if (status != OW_OK) { /* else a reason that a callback wrote down stays */
+            member->stop = status;
+        }
     } else if (member->held->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         ret_event->kind = OW_SOURCE_END;
-        fill_place(member, &ret_event->record);
+        ow_kafka_message_place(member, &ret_event->record);
     } else {
         ow_kafka_trouble_message(member, member->held);
     }
@@ -466,7 +394,7 @@ static void destroy_client(void *context)
 static bool source_close(struct ow_source *source, int deadline_ms)
 {
     struct ow_kafka_member *member = member_of(source);
-    release_held(member);
+    ow_kafka_message_release(member);
     const struct ow_clock clock = ow_clock_system();
     const int64_t until_ns = ow_clock_elapsed_ns(&clock) + (int64_t)deadline_ms * 1000000;
     if (!leave(member->rk, &clock, until_ns)) {
