@@ -53,10 +53,17 @@ static json_t *pairs_json(const struct ow_proof *proof)
 
 static json_t *cells_json(const struct ow_proof *proof)
 {
+    OW_CLEANUP(ow_tree_done) struct ow_tree tree = ow_machine_prove_tree(proof->machine);
     json_t *const list = json_array();
     for (const struct ow_proof_cell *cell = proof->cells; cell != NULL; cell = cell->next) {
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "state", cell->state, "event",
-                                              cell->event, "why", cell->why));
+        json_t *const json =
+            json_pack("{s:s, s:s, s:s, s:s}", "state", cell->state, "event", cell->event->name,
+                      "why", cell->why, "cause", ow_proof_cause_name(cell->cause));
+        const int line = ow_machine_prove_line(&tree, cell);
+        if (line > 0) {
+            json_object_set_new(json, "line", json_integer(line));
+        }
+        json_array_append_new(list, json);
     }
     return list;
 }
@@ -88,6 +95,7 @@ json_t *ow_machine_prove_json(const struct ow_proof *proof, size_t length_asked)
     if (proof->broken == NULL) {
         json_object_set_new(json, "order_matters", pairs_json(proof));
         json_object_set_new(json, "cells", json_integer((json_int_t)proof->cell_count));
+        json_object_set_new(json, "cells_played", json_integer((json_int_t)proof->cells_played));
         json_object_set_new(json, "never_reached", cells_json(proof));
     }
     return json;

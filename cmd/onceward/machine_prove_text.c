@@ -123,33 +123,44 @@ static void print_pairs(const struct ow_proof *proof)
     }
 }
 
-static void print_cells(const struct ow_proof *proof)
+static void print_cells(const struct ow_proof *proof, struct ow_arena *arena)
 {
     OW_GRID grid = {.column_count = 3};
-    size_t count = 0;
-    for (const struct ow_proof_cell *cell = proof->cells; cell != NULL; cell = cell->next) {
-        count++;
-    }
+    bool is_refused = false;
     print_title("Cells that nothing came to, or that always refused");
-    if (count == 0) {
+    if (proof->cells == NULL) {
         printf("none of %zu\n", proof->cell_count);
         return;
     }
-    printf("%zu of %zu\n", count, proof->cell_count);
+    printf("%zu of %zu\n", proof->cell_count - proof->cells_played, proof->cell_count);
+    OW_CLEANUP(ow_tree_done) struct ow_tree tree = ow_machine_prove_tree(proof->machine);
     ow_grid_row(&grid, (const char *const[]){"STATE", "EVENT", "WHY"});
     for (const struct ow_proof_cell *cell = proof->cells; cell != NULL; cell = cell->next) {
-        ow_grid_row(&grid, (const char *const[]){cell->state, cell->event, cell->why});
+        is_refused = is_refused || cell->cause == OW_PROOF_CAUSE_NEVER_FULFILLED;
+        const int line = ow_machine_prove_line(&tree, cell);
+        const char *const why =
+            line > 0 ? ow_arena_printf(arena, "%s (%s:%d)", cell->why, proof->machine->file, line)
+                     : cell->why;
+        ow_grid_row(&grid, (const char *const[]){cell->state, cell->event->name, why});
     }
     ow_grid_print(&grid, stdout);
+    if (is_refused) {
+        printf("Never fulfilled: by the values that were tried (they are listed above); others may "
+               "do it.\n");
+    }
 }
 
 void ow_machine_prove_text(const struct ow_proof *proof, size_t length_asked)
 {
     struct ow_arena arena;
     ow_arena_init(&arena, 4096);
+    const char *const verdict =
+        proof->broken != NULL
+            ? "a promise is BROKEN"
+            : ow_arena_printf(&arena, "all promises hold; %zu of %zu cells played",
+                              proof->cells_played, proof->cell_count);
     printf("%s, version %lld (%s): %s\n", proof->machine->name, (long long)proof->machine->version,
-           proof->machine->file,
-           proof->broken == NULL ? "all promises hold" : "a promise is BROKEN");
+           proof->machine->file, verdict);
     print_events(proof);
     print_figures(proof, length_asked, &arena);
     print_promises(proof, &arena);
@@ -157,7 +168,7 @@ void ow_machine_prove_text(const struct ow_proof *proof, size_t length_asked)
         print_broken(proof->broken);
     } else {
         print_pairs(proof);
-        print_cells(proof);
+        print_cells(proof, &arena);
     }
     ow_arena_done(&arena);
 }

@@ -1,6 +1,7 @@
 #include "model/prove.h"
 
 #include "base/contract.h"
+#include "model/prove_guess.h"
 #include "model/prove_search.h"
 
 enum { PROGRESS_EVERY = 4096, NODES_FIRST = 4096 };
@@ -294,8 +295,10 @@ static enum ow_status search_all(struct ow_prove *prove, struct ow_arena *arena,
     struct ow_prove_search search = {.prove = prove};
     struct ow_proof *const proof = prove->proof;
     ow_prove_value_init(prove);
-    OW_TRY(ow_prove_fact_make_all(prove, err));
+    struct ow_prove_guess *const guess = ow_prove_guess_new(prove);
     ow_prove_cell_fill(prove);
+    ow_prove_fit(prove, guess);
+    OW_TRY(ow_prove_fact_make_all(prove, guess, err));
     start(&search);
     walk(&search, arena);
     ow_prove_world_done(search.real);

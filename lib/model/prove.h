@@ -87,11 +87,33 @@ struct ow_proof_pair {
     struct ow_proof_pair *next;
 };
 
-/* A cell that no sequence reached, or that always refused. */
+/*
+ * X(name, text): why a cell was not played. No sequence leads to its state; one does, but takes
+ * more events; one does, but none of those tried got there; what came there was settled before; it
+ * refused all values that were tried.
+ */
+#define OW_PROOF_CAUSE_TABLE(X)                                                                    \
+    X(NO_PATH, "no_path")                                                                          \
+    X(TOO_FAR, "too_far")                                                                          \
+    X(NOT_REACHED, "not_reached")                                                                  \
+    X(SETTLED, "settled")                                                                          \
+    X(NEVER_FULFILLED, "never_fulfilled")
+
+enum ow_proof_cause {
+#define OW_PROOF_CAUSE_ENUM(name, text) OW_PROOF_CAUSE_##name,
+    OW_PROOF_CAUSE_TABLE(OW_PROOF_CAUSE_ENUM)
+#undef OW_PROOF_CAUSE_ENUM
+};
+
+/* A cell that was not played: no sequence reached it, or it always refused. */
 struct ow_proof_cell {
     const char *state;
-    const char *event;
-    const char *why;
+    const struct ow_event_type *event;
+    enum ow_proof_cause cause;
+    const char *why; /* a sentence */
+    /* NEVER_FULFILLED: what refused; requirement NULL: all of them together, or a range. */
+    const struct ow_transition *transition;
+    const struct ow_requirement *requirement;
     struct ow_proof_cell *next;
 };
 
@@ -107,8 +129,9 @@ struct ow_proof {
     const struct ow_proof_witness *broken; /* a shortest one, or NULL; then there are no pairs and
                                               cells */
     struct ow_proof_pair *pairs;
-    struct ow_proof_cell *cells;
-    size_t cell_count; /* of the machine */
+    struct ow_proof_cell *cells; /* that were not played */
+    size_t cell_count;           /* of the machine */
+    size_t cells_played;
 };
 
 enum ow_status ow_prove(const struct ow_machines *machines, const struct ow_machine *machine,
@@ -118,5 +141,6 @@ enum ow_status ow_prove(const struct ow_machines *machines, const struct ow_mach
 /* The name of a promise, and a sentence. */
 const char *ow_promise_name(enum ow_promise promise);
 const char *ow_promise_text(enum ow_promise promise);
+const char *ow_proof_cause_name(enum ow_proof_cause cause);
 
 #endif

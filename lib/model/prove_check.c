@@ -91,7 +91,7 @@ static bool check_path(struct check *check, uint16_t *derived)
                  ->cells[prove->facts[row->fact].type->index * prove->machine->state_count + state];
         is_path = cell->kind == OW_CELL_APPLY && row->from == state &&
                   row->version == derived[OW_PROVE_VERSION] + 1 &&
-                  ow_prove_rule_apply(prove, derived, row->fact, cell->transition) &&
+                  ow_prove_rule_apply(prove, derived, row->fact, cell->transition) == NULL &&
                   row->to == derived[OW_PROVE_STATE];
     }
     is_path = is_path && check->real->after[OW_PROVE_STATE] == derived[OW_PROVE_STATE] &&

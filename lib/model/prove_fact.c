@@ -4,7 +4,7 @@
  * message has a twin: its id on other content.
  */
 #include "base/contract.h"
-#include "model/prove_state.h"
+#include "model/prove_guess.h"
 
 enum { FACTS_PER_TYPE = 3 };
 
@@ -347,10 +347,11 @@ static void lay_out(struct ow_prove *prove)
     prove->width = prove->parked_at + 1 + prove->length;
 }
 
-enum ow_status ow_prove_fact_make_all(struct ow_prove *prove, struct ow_err *err)
+enum ow_status ow_prove_fact_make_all(struct ow_prove *prove, const struct ow_prove_guess *guess,
+                                      struct ow_err *err)
 {
     const struct ow_machine *const machine = prove->machine;
-    struct plan plan = {.prove = prove, .guess = ow_prove_guess_new(prove)};
+    struct plan plan = {.prove = prove, .guess = guess};
     plan.entity = entity_id(prove, plan.guess, false);
     prove->facts =
         OW_ARENA_ARRAY(prove->arena, FACTS_PER_TYPE * machine->event_count, struct ow_prove_fact);

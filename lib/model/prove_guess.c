@@ -1,9 +1,9 @@
 /*
  * Values for the events that are tried. What is compared with `equals`, or set from one another,
  * gets the same value, so that the plain events of a machine fit together: columns and pointers are
- * put into groups, each with one range.
+ * put into groups, each with one range. What the machine asks beyond that is prove_fit.c's to meet.
  */
-#include "model/prove_state.h"
+#include "model/prove_guess.h"
 
 struct group {
     size_t parent; /* itself: a group of its own */
@@ -12,6 +12,7 @@ struct group {
     struct ow_value fixed; /* a constant that it is compared with */
     struct ow_value hint;  /* a constant that a column is set to */
     bool set_by_pointer;
+    struct ow_value chosen[2]; /* the usual and the other value that prove_fit.c has laid down */
 };
 
 struct ow_prove_guess {
@@ -76,20 +77,35 @@ static void compare_constant(struct group *group, enum ow_comparison comparison,
     }
 }
 
+/* The comparison that says the same with its sides the other way round. */
+static enum ow_comparison turn(enum ow_comparison comparison)
+{
+    switch (comparison) {
+    case OW_COMPARE_AT_MOST:
+        return OW_COMPARE_AT_LEAST;
+    case OW_COMPARE_AT_LEAST:
+        return OW_COMPARE_AT_MOST;
+    case OW_COMPARE_EQUALS:
+        break;
+    }
+    return OW_COMPARE_EQUALS;
+}
+
 static void use_requirement(struct ow_prove_guess *guess, const struct ow_event_type *type,
                             const struct ow_requirement *requirement)
 {
-    const struct ow_operand *const left = &requirement->left;
-    const struct ow_operand *const right = &requirement->right;
-    if (is_place(left) && is_place(right) && requirement->comparison == OW_COMPARE_EQUALS) {
+    const struct ow_operand *left = &requirement->left;
+    const struct ow_operand *right = &requirement->right;
+    enum ow_comparison comparison = requirement->comparison;
+    if (left->kind == OW_OPERAND_CONSTANT) {
+        left = &requirement->right;
+        right = &requirement->left;
+        comparison = turn(comparison);
+    }
+    if (is_place(left) && is_place(right) && comparison == OW_COMPARE_EQUALS) {
         join(guess, place_of(guess, type, left), place_of(guess, type, right));
     } else if (is_place(left) && right->kind == OW_OPERAND_CONSTANT) {
-        compare_constant(&guess->groups[place_of(guess, type, left)], requirement->comparison,
-                         &right->constant);
-    } else if (left->kind == OW_OPERAND_CONSTANT && is_place(right) &&
-               requirement->comparison == OW_COMPARE_EQUALS) {
-        compare_constant(&guess->groups[place_of(guess, type, right)], OW_COMPARE_EQUALS,
-                         &left->constant);
+        compare_constant(&guess->groups[place_of(guess, type, left)], comparison, &right->constant);
     }
 }
 
@@ -161,6 +177,7 @@ static struct ow_value integer_of(const struct group *group, bool other)
     int64_t usual = group->fixed.type == OW_TYPE_INTEGER ? group->fixed.integer : USUAL_INTEGER;
     usual = usual < group->min ? group->min : usual;
     usual = usual > group->max ? group->max : usual;
+    usual = group->chosen[0].type == OW_TYPE_INTEGER ? group->chosen[0].integer : usual;
     if (!other) {
         return ow_value_integer(usual);
     }
@@ -195,6 +212,9 @@ struct ow_value ow_prove_guess_value(const struct ow_prove_guess *guess,
 {
     const struct group *const group =
         &guess->groups[root_of(guess, guess->first[type->index] + need)];
+    if (group->chosen[other].type != OW_TYPE_NULL) {
+        return group->chosen[other];
+    }
     if (!other && group->fixed.type == OW_TYPE_TEXT && fits(group, &group->fixed)) {
         return group->fixed;
     }
@@ -203,4 +223,10 @@ struct ow_value ow_prove_guess_value(const struct ow_prove_guess *guess,
     }
     return group->type == OW_TYPE_TEXT ? text_of(group, guess->arena, other)
                                        : integer_of(group, other);
+}
+
+struct ow_value *ow_prove_guess_choice(struct ow_prove_guess *guess,
+                                       const struct ow_event_type *type, size_t need)
+{
+    return guess->groups[root_of(guess, guess->first[type->index] + need)].chosen;
 }

@@ -22,9 +22,8 @@ static uint16_t value_of_term(struct ow_prove *prove, const uint16_t *configurat
     OW_IMPOSSIBLE("a sum inside a sum");
 }
 
-/* The number of the value that an operand has for this fact, in this configuration. */
-static uint16_t value_of(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
-                         const struct ow_operand *operand)
+uint16_t ow_prove_rule_value(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
+                             const struct ow_operand *operand)
 {
     if (operand->kind != OW_OPERAND_SUM) {
         return value_of_term(prove, configuration, fact, operand);
@@ -41,11 +40,11 @@ static uint16_t value_of(struct ow_prove *prove, const uint16_t *configuration, 
     return ow_prove_value_number(prove, &sum);
 }
 
-static bool requirement_holds(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
-                              const struct ow_requirement *requirement)
+bool ow_prove_rule_holds(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
+                         const struct ow_requirement *requirement)
 {
-    const uint16_t left = value_of(prove, configuration, fact, &requirement->left);
-    const uint16_t right = value_of(prove, configuration, fact, &requirement->right);
+    const uint16_t left = ow_prove_rule_value(prove, configuration, fact, &requirement->left);
+    const uint16_t right = ow_prove_rule_value(prove, configuration, fact, &requirement->right);
     if (left == 0 || right == 0) {
         return false; /* nothing is known, so nothing is certain */
     }
@@ -77,7 +76,7 @@ static bool row_equals(struct ow_prove *prove, const uint16_t *configuration, si
 {
     for (size_t i = 0; i < slot->table->column_count; i++) {
         if (configuration[slot->at + 1 + i] !=
-            value_of(prove, configuration, fact, &recording->columns[i])) {
+            ow_prove_rule_value(prove, configuration, fact, &recording->columns[i])) {
             return false;
         }
     }
@@ -133,8 +132,9 @@ static bool says_nothing_new(struct ow_prove *prove, const uint16_t *configurati
         bool nothing_new = true;
         for (size_t j = 0; j < transition->set_count; j++) {
             const struct ow_assignment *const set = &transition->sets[j];
-            nothing_new = nothing_new && configuration[OW_PROVE_COLUMNS + set->column] ==
-                                             value_of(prove, configuration, fact, &set->operand);
+            nothing_new =
+                nothing_new && configuration[OW_PROVE_COLUMNS + set->column] ==
+                                   ow_prove_rule_value(prove, configuration, fact, &set->operand);
         }
         for (size_t j = 0; j < transition->recording_count; j++, own++) {
             const struct ow_prove_slot *const slot = &prove->slots[*own];
@@ -148,43 +148,53 @@ static bool says_nothing_new(struct ow_prove *prove, const uint16_t *configurati
     return false;
 }
 
-/* What the columns are afterwards; every operand of `set` and `add` sees them as they were. False
- * where one would leave its range. */
-static bool compute_columns(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
-                            const struct ow_transition *transition, uint16_t *columns)
+/* What the columns are afterwards; every operand of `set` and `add` sees them as they were. Returns
+ * one that would leave its range, or NULL. */
+static const struct ow_column *compute_columns(struct ow_prove *prove,
+                                               const uint16_t *configuration, size_t fact,
+                                               const struct ow_transition *transition,
+                                               uint16_t *columns)
 {
     const struct ow_table *const table = &prove->machine->entity;
-    bool is_good = true;
+    const struct ow_column *outside = NULL;
     memcpy(columns, configuration + OW_PROVE_COLUMNS, table->column_count * sizeof *columns);
     for (size_t i = 0; i < transition->set_count; i++) {
         const size_t column = transition->sets[i].column;
-        columns[column] = value_of(prove, configuration, fact, &transition->sets[i].operand);
-        is_good = is_good && fits(&prove->values.list[columns[column]], &table->columns[column]);
+        columns[column] =
+            ow_prove_rule_value(prove, configuration, fact, &transition->sets[i].operand);
+        if (!fits(&prove->values.list[columns[column]], &table->columns[column])) {
+            outside = &table->columns[column];
+        }
     }
     for (size_t i = 0; i < transition->add_count; i++) {
         const size_t column = transition->adds[i].column;
-        const uint16_t term = value_of(prove, configuration, fact, &transition->adds[i].operand);
+        const uint16_t term =
+            ow_prove_rule_value(prove, configuration, fact, &transition->adds[i].operand);
         const struct ow_value before = prove->values.list[columns[column]];
         const struct ow_value more = prove->values.list[term];
         struct ow_value sum = ow_value_integer(before.type == OW_TYPE_NULL ? 0 : before.integer);
         if (more.type != OW_TYPE_INTEGER ||
             __builtin_add_overflow(sum.integer, more.integer, &sum.integer)) {
-            return false;
+            return &table->columns[column];
         }
         columns[column] = ow_prove_value_number(prove, &sum);
-        is_good = is_good && fits(&sum, &table->columns[column]);
+        if (!fits(&sum, &table->columns[column])) {
+            outside = &table->columns[column];
+        }
     }
-    return is_good;
+    return outside;
 }
 
-bool ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration, size_t fact,
-                         const struct ow_transition *transition)
+const struct ow_column *ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration,
+                                            size_t fact, const struct ow_transition *transition)
 {
     const struct ow_table *const table = &prove->machine->entity;
     const struct ow_transition *const first = prove->facts[fact].type->transitions;
     uint16_t columns[OW_TABLE_COLUMNS_MAX];
-    if (!compute_columns(prove, configuration, fact, transition, columns)) {
-        return false;
+    const struct ow_column *const outside =
+        compute_columns(prove, configuration, fact, transition, columns);
+    if (outside != NULL) {
+        return outside;
     }
     const size_t *own = prove->facts[fact].slots;
     for (size_t i = 0; &first[i] != transition; i++) {
@@ -193,8 +203,8 @@ bool ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration, size_t
     for (size_t i = 0; i < transition->recording_count; i++) {
         const struct ow_prove_slot *const slot = &prove->slots[own[i]];
         for (size_t j = 0; j < slot->table->column_count; j++) {
-            configuration[slot->at + 1 + j] =
-                value_of(prove, configuration, fact, &transition->recordings[i].columns[j]);
+            configuration[slot->at + 1 + j] = ow_prove_rule_value(
+                prove, configuration, fact, &transition->recordings[i].columns[j]);
         }
         configuration[slot->at] = 1;
     }
@@ -202,13 +212,14 @@ bool ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration, size_t
     configuration[OW_PROVE_STATE] =
         transition->same ? configuration[OW_PROVE_STATE] : (uint16_t)transition->to;
     configuration[OW_PROVE_VERSION]++;
-    return true;
+    return NULL;
 }
 
 struct verdict {
     enum ow_outcome outcome;
     enum ow_reason reason;
     struct ow_prove_cell *cell; /* that was looked at, or NULL */
+    uint64_t held;              /* of its requirements */
 };
 
 /* Steps 7 to 9, but for the ranges of columns, which only an attempt shows. */
@@ -233,7 +244,9 @@ static struct verdict judge(struct ow_prove *prove, const uint16_t *configuratio
     } else {
         const struct ow_transition *const transition = verdict.cell->transition;
         for (size_t i = 0; i < transition->requirement_count; i++) {
-            if (!requirement_holds(prove, configuration, fact, &transition->requirements[i])) {
+            if (ow_prove_rule_holds(prove, configuration, fact, &transition->requirements[i])) {
+                verdict.held |= UINT64_C(1) << i;
+            } else {
                 verdict.outcome = OW_OUTCOME_QUARANTINED;
                 verdict.reason = OW_REASON_GUARD;
             }
@@ -263,15 +276,20 @@ static enum ow_outcome act(struct ow_prove *prove, struct ow_prove_step *step, s
         .fact = (uint16_t)fact, .woken = woken, .from = step->after[OW_PROVE_STATE]};
     if (verdict.cell != NULL) {
         verdict.cell->met = true;
+        verdict.cell->held |= verdict.held;
     }
     if (verdict.outcome == OW_OUTCOME_APPLIED) {
         OW_INVARIANT(verdict.cell != NULL);
-        if (ow_prove_rule_apply(prove, step->after, fact, verdict.cell->transition)) {
+        const struct ow_column *const outside =
+            ow_prove_rule_apply(prove, step->after, fact, verdict.cell->transition);
+        verdict.cell->fulfilled = true;
+        if (outside == NULL) {
             verdict.cell->applied = true;
             effect.to = step->after[OW_PROVE_STATE];
             effect.version = step->after[OW_PROVE_VERSION];
             note(&step->applied, &effect);
         } else {
+            verdict.cell->outside = outside;
             verdict.outcome = OW_OUTCOME_QUARANTINED;
             verdict.reason = OW_REASON_GUARD;
         }

@@ -39,7 +39,9 @@ struct ow_prove_slot {
 struct ow_prove_cell {
     enum ow_cell_kind kind;
     const struct ow_transition *transition;
-    bool met, applied; /* a sequence came by; and its requirements held */
+    uint64_t held;                   /* by requirement: it held for a sequence that came by */
+    const struct ow_column *outside; /* they all held, and this one would have left its range */
+    bool met, fulfilled, applied;    /* a sequence came by; all held at once; and it was applied */
 };
 
 /* The numbers of values; 0 is NULL. */
@@ -121,18 +123,12 @@ struct ow_prove_letter {
 bool ow_prove_message_make(struct ow_prove *prove, const struct ow_prove_letter *letter,
                            struct ow_prove_message *ret_message, const char **ret_detail);
 
-/* prove_guess.c: values that fit the declared ranges and, as far as that can be seen, each other.
- */
 struct ow_prove_guess;
-struct ow_prove_guess *ow_prove_guess_new(struct ow_prove *prove);
-/* other: another value than the usual one, or NULL type where there is none. */
-struct ow_value ow_prove_guess_value(const struct ow_prove_guess *guess,
-                                     const struct ow_event_type *type, size_t need, bool other);
-
 /* prove_fact.c: all facts, their messages and slots, and the shape of configurations. */
-enum ow_status ow_prove_fact_make_all(struct ow_prove *prove, struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_prove_fact_make_all(struct ow_prove *prove, const struct ow_prove_guess *guess,
+                                      struct ow_err *err) OW_MUST_USE;
 
-/* prove_cell.c: the table of cells by our own reading, and what of it was never reached. */
+/* prove_cell.c: the table of cells by our own reading, and what of it was not played. */
 void ow_prove_cell_fill(struct ow_prove *prove);
 void ow_prove_cell_tell(struct ow_prove *prove, struct ow_arena *arena);
 
@@ -148,9 +144,15 @@ void ow_prove_rule_step(struct ow_prove *prove, const uint16_t *before,
 /* Steps 7 to 9 for a fact, without effects. */
 enum ow_outcome ow_prove_rule_verdict(struct ow_prove *prove, const uint16_t *configuration,
                                       size_t fact);
-/* Makes a transition of the fact in *configuration; false where a column would leave its range. */
-bool ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration, size_t fact,
-                         const struct ow_transition *transition);
+/* Makes a transition of the fact in *configuration, or returns a column that would leave its
+ * range. */
+const struct ow_column *ow_prove_rule_apply(struct ow_prove *prove, uint16_t *configuration,
+                                            size_t fact, const struct ow_transition *transition);
+/* The number of the value that an operand has for this fact, in this configuration. */
+uint16_t ow_prove_rule_value(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
+                             const struct ow_operand *operand);
+bool ow_prove_rule_holds(struct ow_prove *prove, const uint16_t *configuration, size_t fact,
+                         const struct ow_requirement *requirement);
 
 /* prove_world.c: what decide makes of it. */
 struct ow_prove_world;
@@ -181,5 +183,10 @@ const char *ow_prove_text_state(const struct ow_prove *prove, const uint16_t *co
 const char *ow_prove_text_step(const struct ow_prove *prove, const struct ow_prove_step *step,
                                struct ow_arena *arena);
 const char *ow_prove_text_value(const struct ow_value *value, struct ow_arena *arena);
+/* "n + /data/by at most 3". */
+const char *ow_prove_text_requirement(const struct ow_prove *prove,
+                                      const struct ow_event_type *type,
+                                      const struct ow_requirement *requirement,
+                                      struct ow_arena *arena);
 
 #endif

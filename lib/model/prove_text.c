@@ -13,6 +13,38 @@ const char *ow_prove_text_value(const struct ow_value *value, struct ow_arena *a
                                 : ow_arena_printf(arena, OW_SLICE_FMT, OW_SLICE_ARG(value->text));
 }
 
+static void append_operand(const struct ow_prove *prove, const struct ow_event_type *type,
+                           const struct ow_operand *operand, struct ow_arena *arena,
+                           struct ow_buffer *out)
+{
+    const bool is_sum = operand->kind == OW_OPERAND_SUM;
+    for (size_t i = 0; i < (is_sum ? operand->term_count : 1); i++) {
+        const struct ow_operand *const term = is_sum ? &operand->terms[i] : operand;
+        ow_buffer_text(out, i == 0 ? "" : " + ");
+        ow_buffer_text(
+            out, term->kind == OW_OPERAND_COLUMN ? prove->machine->entity.columns[term->index].name
+                 : term->kind == OW_OPERAND_POINTER ? type->needs[term->index].pointer.text
+                                                    : ow_prove_text_value(&term->constant, arena));
+    }
+}
+
+const char *ow_prove_text_requirement(const struct ow_prove *prove,
+                                      const struct ow_event_type *type,
+                                      const struct ow_requirement *requirement,
+                                      struct ow_arena *arena)
+{
+    static const char *const comparisons[] = {
+        [OW_COMPARE_EQUALS] = "equals",
+        [OW_COMPARE_AT_MOST] = "at most",
+        [OW_COMPARE_AT_LEAST] = "at least",
+    };
+    OW_BUFFER out = {0};
+    append_operand(prove, type, &requirement->left, arena, &out);
+    ow_buffer_printf(&out, " %s ", comparisons[requirement->comparison]);
+    append_operand(prove, type, &requirement->right, arena, &out);
+    return ow_arena_text(arena, ow_buffer_view(&out));
+}
+
 const char *ow_prove_text_move(const struct ow_prove *prove, const struct ow_prove_move *move,
                                struct ow_arena *arena)
 {

@@ -34,7 +34,7 @@ def every_machine_of_the_tree_keeps_its_promises():
         assert one["ok"] and one["counterexample"] is None and one["length"] == one["length_asked"] == 5, one
         assert [promise["name"] for promise in one["promises"]] == PROMISES, one["promises"]
         assert all(promise["ok"] and promise["checked"] > 0 for promise in one["promises"]), one["promises"]
-        assert one["never_reached"] == [], (file, one["never_reached"])
+        assert one["never_reached"] == [] and one["cells_played"] == one["cells"], (file, one["never_reached"])
         assert 0 < one["configurations"] < one["steps"] <= one["sequences"], one
 
 
@@ -57,9 +57,62 @@ def order_matters():
 def for_people():
     result = run("--length", "4", ORDERS)
     assert result.returncode == 0 and result.stderr == "", result
-    for text in ("orders, version 1", "all promises hold", "payment.succeeded (/data/payment_id bbb)", "sequences of up to 4 events",
+    for text in ("orders, version 1", "all promises hold; 30 of 36 cells played", "payment.succeeded (/data/payment_id bbb)", "sequences of up to 4 events",
                  "holds  wake", "wakes 'payment.succeeded': applied", "6 of 36", "it needs at least 5 events"):
         assert text in result.stdout, (text, result.stdout)
+
+
+BARE = """machine: bare
+version: 1
+topics: [t]
+message: { format: cloudevents, entity: /data/e }
+entity: { table: b, key: k, columns: { n: { type: integer, default: 0, max: 5 } } }
+states: { a: {}, y: {}, z: {}, ghost: {} }
+events:
+  begin: [ { from: none, to: a } ]
+  lift: [ { from: a, to: same, add: { n: /data/by } } ]
+  done: [ { from: a, to: y, require: [ { left: { sum: [n, /data/by] }, at_most: 3 }, { left: n, at_least: 2 } ] } ]
+  shut:
+    claim: { key: [id] }
+    transitions:
+      - from: y
+        to: z
+        require:
+          - { left: n, at_least: 1 }
+          - { left: n, at_least: 6 }
+"""
+
+
+def cells_that_were_not_played():
+    """Which of them the machine has no way to, and which refused what was tried, with the line that did. Exit code 0: no promise is broken."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "bare.yaml"
+        path.write_text(BARE)
+        one = proof(str(path))
+        cells = {(cell["state"], cell["event"]): cell for cell in one["never_reached"]}
+        assert one["cells"] == 20 and one["cells_played"] == 20 - len(cells) == 11, one["never_reached"]
+        shut = cells["y", "shut"]
+        assert shut["cause"] == "never_fulfilled" and shut["line"] == 1 + BARE.splitlines().index("          - { left: n, at_least: 6 }"), shut
+        assert shut["why"] == "never fulfilled: requirement 2, n at least 6, was false for all values tried", shut
+        assert {cells[state, "lift"]["cause"] for state in ("z", "ghost")} == {"not_reached", "no_path"}, cells
+        assert all("line" not in cell for cell in cells.values() if cell is not shut), cells
+        text = run(str(path))
+        assert text.returncode == 0 and "all promises hold; 11 of 20 cells played" in text.stdout, text
+        assert f"n at least 6, was false for all values tried ({path}:{shut['line']})" in text.stdout, text
+        assert "never reached: no sequence of events leads to 'ghost'" in text.stdout and "9 of 20" in text.stdout, text
+        assert proof("--length", "2", str(path))["never_reached"][0]["cause"] == "too_far"
+
+
+def values_are_found_where_some_fit():
+    """Without them the machine would be called unreachable: a sum, a range, a constant on the left, a column against a pointer."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "bare.yaml"
+        path.write_text(BARE.replace("at_least: 6", "at_least: /data/floor").replace(", ghost: {}", ""))
+        one = proof(str(path))
+        assert one["never_reached"] == [] and one["cells_played"] == one["cells"] == 16, one["never_reached"]
+        values = {event["event"]: event["values"] for event in one["events"]}
+        path.write_text(BARE.replace("at_least: 6", "at_least: 2").replace(", ghost: {}", "").replace("left: n, at_least: 1", "left: -40, at_least: /data/depth"))
+        assert proof(str(path))["never_reached"] == [], values
 
 
 def always_the_same():
@@ -182,6 +235,7 @@ def in_seconds():
 
 def main():
     for test in (every_machine_of_the_tree_keeps_its_promises, sequences_are_counted_as_one_counts_them_by_hand, order_matters, for_people,
+                 cells_that_were_not_played, values_are_found_where_some_fit,
                  always_the_same, several_machines, mistakes, too_far, random_machines, in_seconds):
         test()
     print("ok")
