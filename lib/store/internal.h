@@ -109,7 +109,12 @@ enum ow_store_kind { OW_STORE_KIND_EMPTY, OW_STORE_KIND_OURS };
 enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_store_kind *ret_kind,
                                  struct ow_err *err);
 enum ow_status ow_store_create_schema(struct ow_sql *sql, int64_t now_ms, struct ow_err *err);
-/* PRAGMA integrity_check: UNSAFE with its first line. */
+/* Whether a row of PRAGMA integrity_check tells of a page that could not be read: SQLite puts an
+ * I/O error there among the damage. (A page number that cannot be it tells otherwise, and never
+ * asks for that page.) Nothing is known of such a page, nor of those that only it leads to. */
+bool ow_store_check_unread(struct ow_slice text);
+/* PRAGMA integrity_check: UNSAFE with its first line; STORE_UNKNOWN where a page could not be read.
+ */
 enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err);
 
 /* store_key.c: the store's hash key, in ow_meta or in a file of its own. */

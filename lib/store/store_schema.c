@@ -66,6 +66,20 @@ enum ow_status ow_store_create_schema(struct ow_sql *sql, int64_t now_ms, struct
     return ow_meta_put_i64(sql, "created_at_ms", now_ms, err);
 }
 
+bool ow_store_check_unread(struct ow_slice text)
+{
+    static const char *const unread[] = {
+        "unable to get the page", /* of a tree; with the error's code */
+        "failed to get page",     /* of an overflow chain or the free list; without it */
+    };
+    for (size_t i = 0; i < sizeof(unread) / sizeof(unread[0]); i++) {
+        if (memmem(text.ptr, text.len, unread[i], strlen(unread[i])) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err)
 {
     OW_STATEMENT statement = {0};
@@ -73,8 +87,7 @@ enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err)
     bool row = false;
     OW_TRY(ow_sql_step(&statement, &row, err));
     const struct ow_slice text = row ? ow_sql_slice(&statement, 0) : OW_SLICE("no answer");
-    if (memmem(text.ptr, text.len, "error code=", 11) != NULL) {
-        /* An I/O error comes as a row of the check, as if it were damage. */
+    if (ow_store_check_unread(text)) {
         sql->unknown = true;
         return ow_fail(err, OW_STORE_UNKNOWN, "the store could not be checked: " OW_SLICE_FMT,
                        OW_SLICE_ARG(text));

@@ -22,6 +22,10 @@ static enum ow_status read_answer(struct ow_verify *verify, struct ow_statement 
     OW_TRY(ow_sql_step(statement, &row, err));
     while (row) {
         const struct ow_slice text = ow_sql_slice(statement, 0);
+        if (ow_store_check_unread(text)) {
+            return ow_fail(err, OW_STORE_UNKNOWN, "the store could not be checked: " OW_SLICE_FMT,
+                           OW_SLICE_ARG(text));
+        }
         if (!ow_slice_equals_text(text, "ok")) {
             ow_verify_broken(verify, OW_PROMISE_INTEGRITY, OW_SLICE_FMT, OW_SLICE_ARG(text));
         }

@@ -11,6 +11,7 @@ int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_quarantine(void);
 int ow_test_seal(void);
+int ow_test_unread(void);
 int ow_test_verify(void);
 int ow_test_verify_edits(void);
 int ow_test_verify_live(void);
