@@ -179,17 +179,25 @@ static void upgrade(struct ow_sim_run *run, const struct ow_plan_action *action)
     }
 }
 
+/*
+ * Offsets that lie ahead of the store's positions and were not honoured, as the worker's refusal
+ * asks: what was skipped, and what was meant as a rewind while nobody knew that the store had gone
+ * further back (a rewind before, with an unknown COMMIT).
+ */
+static void put_back_offsets(struct ow_sim_run *run)
+{
+    for (size_t i = 0; i < run->broker.log_count; i++) {
+        struct ow_log *log = &run->broker.logs[i];
+        if (log->metadata[0] == '\0' && log->committed > run->model.partitions[i].next) {
+            reset(log, run->model.partitions[i].next);
+        }
+    }
+}
+
 void ow_run_repair(struct ow_sim_run *run)
 {
     struct ow_log *log = &run->broker.logs[run->repair_log];
     switch (run->repair) {
-    case OW_REPAIR_COMMIT:
-        /* Not where it was honoured; a crash may have come before that. */
-        if (log->metadata[0] == '\0' &&
-            log->committed > run->model.partitions[run->repair_log].next) {
-            reset(log, run->model.partitions[run->repair_log].next);
-        }
-        break;
     case OW_REPAIR_MEMBERS:
         run->broker.members = 1;
         break;
@@ -202,9 +210,11 @@ void ow_run_repair(struct ow_sim_run *run)
     case OW_REPAIR_RECREATED:
         log->recreated = false;
         break;
+    case OW_REPAIR_COMMIT:
     case OW_REPAIR_NOTHING:
         break;
     }
+    put_back_offsets(run);
     run->repair = OW_REPAIR_NOTHING;
     run->old_assignment = 0;
 }

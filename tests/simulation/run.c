@@ -243,6 +243,7 @@ static void calm_down(struct ow_sim_run *run)
 {
     ow_run_repair(run);
     run->calm = run->until_end = true;
+    run->expectation.refused = false;
     run->broker.away_until_ns = run->away_at_plan_ms = 0;
     run->broker.fated = 0;
     run->broker.members = 1;
@@ -273,6 +274,11 @@ static void live_on(struct ow_sim_run *run)
     char state_hash[65] = "";
     calm_down(run);
     ow_run_incarnation(run);
+    if (run->expectation.refused && !run->result->failed) {
+        /* Only now it is known how far the store is, and an operator's offset lay ahead of it. He
+         * has put that back, and nothing else can be refused. */
+        ow_run_incarnation(run);
+    }
     if (run->result->failed) {
         return;
     }
