@@ -246,8 +246,10 @@ static uint64_t score_of(const struct ow_prove *prove)
     for (size_t i = 0; i < prove->machine->event_count * prove->machine->state_count; i++) {
         const struct ow_prove_cell *const cell = &prove->cells[i];
         score += cell->applied ? UINT64_C(1) << 32 : 0;
-        score += (cell->met ? 1U : 0U) + (cell->fulfilled ? 1U : 0U) +
-                 (unsigned)__builtin_popcountll(cell->held);
+        score += (cell->met ? 1U : 0U) + (cell->fulfilled ? 1U : 0U);
+        for (uint64_t held = cell->held; held != 0; held &= held - 1) {
+            score++;
+        }
     }
     return score;
 }
