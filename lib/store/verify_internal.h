@@ -131,7 +131,7 @@ struct ow_verify {
     bool rules[OW_FINGERPRINT_RULES_MAX + 1]; /* fingerprint rules with a text */
     bool pruned;                              /* some bucket was: claims may be missing */
     bool has_key;
-    bool unfinished; /* the file could not be read to its end */
+    bool unfinished;           /* the file could not be read to its end */
     struct ow_decoder decoder; /* its hash_key, scratch: for all that is read again */
     struct ow_hash_key hash_key;
     struct ow_verify_sum numbers; /* that were drawn: each a claim's, or the own one of a row */
