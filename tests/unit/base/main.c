@@ -6,6 +6,8 @@ int main(void)
     failed += ow_test_arena();
     failed += ow_test_buffer();
     failed += ow_test_clock();
+    failed += ow_test_fuse();
+    failed += ow_test_duration();
     failed += ow_test_map();
     failed += ow_test_nearest();
     failed += ow_test_parse();
