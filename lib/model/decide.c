@@ -1,6 +1,7 @@
 #include "model/decide.h"
 
 #include "base/contract.h"
+#include "model/conflict.h"
 #include "model/judge.h"
 
 static bool is_poison(const struct ow_judging *judging, int64_t id)
@@ -66,39 +67,34 @@ static void conflict(struct ow_world *world, const struct ow_event *event,
     }
     struct ow_quarantine *fresh = ow_judge_add_quarantine(
         world, world->next_ref++, OW_REASON_CONFLICT,
-        ow_arena_printf(world->arena, "the id is taken by message %lld with other content",
-                        (long long)claim->ref),
-        event, event->record);
+        ow_conflict_detail(world, event, claim, row->first), event, event->record);
     fresh->conflict_ref = claim->ref;
     memcpy(fresh->conflict_fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
     ow_world_replace_conflict(world, fresh);
-}
-
-/* Another rule number means that the machine's file was edited: no conflict. */
-static bool is_conflict(const struct ow_claim *claim, const struct ow_event *event)
-{
-    return claim->fingerprint[0] == event->fingerprint[0] &&
-           memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0;
 }
 
 /* Step 5 where the key is taken. */
 static void meet_claim(struct ow_world *world, const struct ow_event *event,
                        const struct ow_claim *claim, struct ow_decision *decision)
 {
-    if (is_conflict(claim, event)) {
+    if (ow_world_is_conflict(claim, event)) {
         decision->outcome = OW_OUTCOME_QUARANTINED;
         decision->reason = OW_REASON_CONFLICT;
         conflict(world, event, claim);
         return;
     }
     decision->outcome = OW_OUTCOME_DUPLICATE;
-    ow_judge_add_sighting(world, claim->ref, "same_id", event->record);
+    decision->other_channel = claim->channel != OW_CHANNEL_UNKNOWN &&
+                              claim->channel != ow_record_channel(event->record->topic);
+    ow_judge_add_sighting(world, claim->ref, decision->other_channel ? "other_channel" : "same_id",
+                          event->record);
 }
 
 static void take_claim(struct ow_world *world, const struct ow_event *event, struct ow_claim *claim)
 {
     claim->taken = claim->fresh = true;
     claim->ref = world->next_ref++;
+    claim->channel = ow_record_channel(event->record->topic);
     memcpy(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
 }
 
@@ -173,7 +169,7 @@ static void meet_claim_again(struct ow_world *world, const struct ow_event *even
                              struct ow_decision *decision)
 {
     struct ow_quarantine *row = row_of_owner(world, event, claim->ref, at_offset);
-    if (is_conflict(claim, event)) {
+    if (ow_world_is_conflict(claim, event)) {
         row = ow_world_conflict(world, claim->ref, event->fingerprint);
         OW_INVARIANT(row->loaded || claim->fresh);
         *decision =

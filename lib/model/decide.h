@@ -24,7 +24,9 @@ struct ow_judging {
 struct ow_decision {
     enum ow_outcome outcome;
     enum ow_reason reason;
-    int64_t ref; /* 0: it drew none */
+    int64_t ref;        /* 0: it drew none */
+    bool other_channel; /* duplicate: the first came through Kafka and this over HTTP, or the
+                           reverse */
 };
 
 /* Judges one event and changes the world accordingly, wakes included. */

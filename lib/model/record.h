@@ -29,4 +29,14 @@ struct ow_record {
     enum ow_via via; /* kafka, http, requeue, seed */
 };
 
+/* Which way a record came. */
+enum ow_channel { OW_CHANNEL_UNKNOWN, OW_CHANNEL_KAFKA, OW_CHANNEL_HTTP };
+
+/* By its topic: those of HTTP are "http/…", and no topic of Kafka has a '/' in its name (DESIGN 6).
+ */
+static inline enum ow_channel ow_record_channel(struct ow_slice topic)
+{
+    return topic.len > 5 && memcmp(topic.ptr, "http/", 5) == 0 ? OW_CHANNEL_HTTP : OW_CHANNEL_KAFKA;
+}
+
 #endif

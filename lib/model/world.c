@@ -155,6 +155,12 @@ void ow_world_want(struct ow_world *world, const struct ow_event *event)
     ow_world_want_rows(world, event);
 }
 
+bool ow_world_is_conflict(const struct ow_claim *claim, const struct ow_event *event)
+{
+    return claim->fingerprint[0] == event->fingerprint[0] &&
+           memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0;
+}
+
 void ow_world_want_conflict(struct ow_world *world, const struct ow_event *event)
 {
     if (event->verdict != OW_OUTCOME_APPLIED) {
@@ -162,7 +168,7 @@ void ow_world_want_conflict(struct ow_world *world, const struct ow_event *event
     }
     const struct ow_claim *claim =
         ow_world_claim(world, event->key, event->event->claim->retention_ms);
-    if (claim->taken && memcmp(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES) != 0) {
+    if (claim->taken && ow_world_is_conflict(claim, event)) {
         (void)ow_world_conflict(world, claim->ref, event->fingerprint);
     }
 }

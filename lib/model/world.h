@@ -9,7 +9,7 @@
 #define OW_MODEL_WORLD_H
 
 #include "base/map.h"
-#include "model/event.h"
+#include "model/difference.h"
 #include "model/ledger.h"
 
 struct ow_claim {
@@ -20,6 +20,7 @@ struct ow_claim {
     bool fresh; /* taken in this batch: to be written */
     uint8_t fingerprint[OW_FINGERPRINT_BYTES];
     int64_t ref;
+    enum ow_channel channel; /* of its record; not known of stored ones, for only Kafka feeds us */
     struct ow_claim *next;
 };
 
@@ -96,6 +97,8 @@ struct ow_quarantine {
     const struct ow_record *record;   /* fresh: the raw record */
     int64_t conflict_ref;             /* conflicts: the ref of the claim they met; else 0 */
     uint8_t conflict_fingerprint[OW_FINGERPRINT_BYTES];
+    const struct ow_kept *first; /* conflicts that are wanted and not there: what the store has of
+                                    the first; NULL: not looked for */
     struct ow_quarantine *next;
 };
 
@@ -158,6 +161,8 @@ struct ow_quarantine *ow_world_conflict(struct ow_world *world, int64_t ref,
 /* Says what event touches: its claim, entity and business keys (not for verdicts other than
  * APPLIED). */
 void ow_world_want(struct ow_world *world, const struct ow_event *event);
+/* Of a taken claim. Another rule number means that the machine's file was edited: no conflict. */
+bool ow_world_is_conflict(const struct ow_claim *claim, const struct ow_event *event);
 /* After the first read: the quarantine rows of conflicts with stored claims. */
 void ow_world_want_conflict(struct ow_world *world, const struct ow_event *event);
 /* The business keys alone: what a parked event touches when it is judged again. */

@@ -27,10 +27,12 @@ int ow_test_json(void);
 int ow_test_envelope(void);
 int ow_test_event(void);
 int ow_test_decide(void);
+int ow_test_difference(void);
 int ow_test_position(void);
 int ow_test_ledger(void);
 int ow_test_evaluate(void);
 int ow_test_prove(void);
 int ow_test_prove_planted(void);
+int ow_test_retention(void);
 
 #endif

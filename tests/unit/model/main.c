@@ -16,10 +16,12 @@ int main(void)
     failed += ow_test_envelope();
     failed += ow_test_event();
     failed += ow_test_decide();
+    failed += ow_test_difference();
     failed += ow_test_position();
     failed += ow_test_ledger();
     failed += ow_test_evaluate();
     failed += ow_test_prove();
     failed += ow_test_prove_planted();
+    failed += ow_test_retention();
     return failed == 0 ? 0 : 1;
 }

@@ -78,8 +78,8 @@ static void load_nothing(void)
     }
 }
 
-static struct ow_decision judge(const char *id, const char *type, const char *data,
-                                const struct ow_judging *judging)
+static struct ow_decision judge_from(const char *topic, const char *id, const char *type,
+                                     const char *data, const struct ow_judging *judging)
 {
     struct ow_record *record = OW_ARENA_NEW(&arena, struct ow_record);
     const char *value = ow_arena_printf(&arena,
@@ -92,6 +92,7 @@ static struct ow_decision judge(const char *id, const char *type, const char *da
                                  .value = ow_slice_of(value)};
     struct ow_event *event = OW_ARENA_NEW(&arena, struct ow_event);
     ow_event_decode(&decoder, record, &arena, event);
+    record->topic = ow_slice_of(topic); /* no machine file may name an endpoint of HTTP yet */
     ow_world_want(&world, event);
     if (judging->reread) {
         (void)ow_world_quarantine_at(&world, record);
@@ -100,6 +101,12 @@ static struct ow_decision judge(const char *id, const char *type, const char *da
     struct ow_decision decision;
     ow_decide(&world, event, judging, &decision);
     return decision;
+}
+
+static struct ow_decision judge(const char *id, const char *type, const char *data,
+                                const struct ow_judging *judging)
+{
+    return judge_from("order-events", id, type, data, judging);
 }
 
 static const struct ow_judging plain = {.horizon_ms = INT64_MIN};
@@ -153,6 +160,38 @@ static void claim_taken__same_fingerprint__is_duplicate_with_a_sighting(void **s
     assert_null(world.sightings->next);
 }
 
+static void claim_taken__over_another_channel__is_told_from_the_same_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *first, *second, *cause;
+    } cases[] = {
+        {"1", "order-events", "order-events", "same_id"      },
+        {"2", "order-events", "http/things",  "other_channel"},
+        {"3", "http/things",  "order-events", "other_channel"},
+        {"4", "http/things",  "http/things",  "same_id"      },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ow_sighting **const end = world.sightings_end;
+        (void)judge_from(cases[i].first, cases[i].id, "thing.changed", ",\"n\":1,\"m\":0", &plain);
+        const struct ow_decision again =
+            judge_from(cases[i].second, cases[i].id, "thing.changed", ",\"n\":1,\"m\":0", &plain);
+        assert_decided(again, OW_OUTCOME_DUPLICATE, OW_REASON_NONE, 0);
+        assert_int_equal(again.other_channel, strcmp(cases[i].cause, "other_channel") == 0);
+        assert_string_equal((*end)->cause, cases[i].cause);
+    }
+}
+
+static void claim_taken__of_an_unknown_channel__is_the_same_id(void **state)
+{
+    (void)state;
+    (void)judge("1", "thing.changed", ",\"n\":1,\"m\":0", &plain);
+    world.claims->channel = OW_CHANNEL_UNKNOWN; /* as stored ones are */
+    assert_false(
+        judge_from("http/things", "1", "thing.changed", ",\"n\":1,\"m\":0", &plain).other_channel);
+    assert_string_equal(world.sightings->cause, "same_id");
+}
+
 static void claim_taken__other_fingerprint__is_conflict(void **state)
 {
     (void)state;
@@ -165,6 +204,11 @@ static void claim_taken__other_fingerprint__is_conflict(void **state)
     assert_int_equal(world.quarantine->seen, 2);
     assert_int_equal(world.quarantine->id, 2);
     assert_int_equal(world.quarantine->conflict_ref, 1);
+    assert_string_equal(
+        world.quarantine->detail,
+        "the id is taken by message 1 with other content: type: \"order.created\" → "
+        "\"order.cancelled\"; /data/amount: 10 → absent; /data/currency: \"EUR\" → absent; of the "
+        "first only what its transition read is kept");
     assert_decided(judge("1", "order.received", "", &plain), OW_OUTCOME_QUARANTINED,
                    OW_REASON_CONFLICT, 0);
     assert_int_equal(last_quarantine()->id, 3);
@@ -418,6 +462,8 @@ int ow_test_decide(void)
     static const struct CMUnitTest tests[] = {
         WITH_WORLD(claim_free__is_taken_with_the_next_ref),
         WITH_WORLD(claim_taken__same_fingerprint__is_duplicate_with_a_sighting),
+        WITH_WORLD(claim_taken__over_another_channel__is_told_from_the_same_one),
+        WITH_WORLD(claim_taken__of_an_unknown_channel__is_the_same_id),
         WITH_WORLD(claim_taken__other_fingerprint__is_conflict),
         WITH_WORLD(claim_taken__another_rule_number__is_duplicate),
         WITH_WORLD(claim_taken__reread__leaves_no_sighting),
