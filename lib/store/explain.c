@@ -291,9 +291,35 @@ static enum ow_status tell_mentions(struct ow_explain *explain, struct ow_err *e
     return OW_OK;
 }
 
+/* The one message that has claimed a key. */
+static enum ow_status tell_claim(struct ow_explain *explain, struct ow_err *err)
+{
+    struct ow_explain_hit hit = {.is_message = true};
+    struct ow_explain_event *event = NULL;
+    int64_t prev_seq = 0;
+    OW_TRY(ow_explain_claim_find(explain, explain->options->claim_key, &hit.claim, &hit.ref, err));
+    if (hit.ref == 0) {
+        return OW_OK;
+    }
+    OW_TRY(ow_explain_event_tell(explain, &hit, &event, &prev_seq, err));
+    event->claim = hit.claim; /* this very row, also where its owner would give another key */
+    struct ow_explain_meaning *meaning =
+        add_meaning(explain, OW_EXPLAIN_MESSAGE, event->machine, NULL);
+    meaning->events = event;
+    link_meaning(explain, meaning);
+    return OW_OK;
+}
+
 static enum ow_status tell(struct ow_explain *explain, struct ow_err *err)
 {
+    if (explain->options->claim_key != NULL) {
+        return tell_claim(explain, err);
+    }
     OW_TRY(ow_explain_find_waiting(explain, err));
+    if (explain->options->messages_only) {
+        OW_TRY(ow_explain_find_claims(explain, err));
+        return tell_messages(explain, err);
+    }
     for (size_t m = 0; m < explain->machines.newest.count; m++) {
         const struct ow_machine *machine = explain->machines.newest.list[m];
         OW_TRY(tell_entity(explain, machine, err));

@@ -14,13 +14,15 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "model/value.h"
+#include "model/difference.h"
 
 struct ow_explain_options {
     const char *path;
     const char *hash_key_file; /* NULL: the key is in the store, or claims cannot be looked up */
     const char *id;
-    const char *source; /* of the message; NULL: all that are known */
+    const char *source;       /* of the message; NULL: all that are known */
+    const uint8_t *claim_key; /* only the message with this claim key; NULL: by id */
+    bool messages_only;       /* by id: only messages, found by their claims */
     struct ow_clock clock;
     /* Called now and then while rows without an index are read; may be NULL. */
     void (*progress)(void *context, const char *what, int64_t done, int64_t goal);
@@ -52,7 +54,10 @@ struct ow_explain_quarantine {
     const char *entity_id;
     struct ow_explain_place place;
     int64_t first_seen_ms, last_seen_ms, seen, attempts;
-    struct ow_explain_quarantine *next; /* of conflicts: by id */
+    int64_t conflict_ref; /* of the message that a conflict met; 0: it is no conflict */
+    const struct ow_difference *difference; /* of a conflict from that one, as far as the two are
+                                               kept now; NULL: no conflict, or it cannot be read */
+    struct ow_explain_quarantine *next;     /* of conflicts: by id */
 };
 
 enum ow_explain_claimed {
@@ -81,7 +86,8 @@ struct ow_explain_event {
 
     int64_t seq; /* applied: the number of the history row; 0: none. The next ones are its own */
     int64_t version, machine_version, applied_at_ms;
-    const char *from, *to, *via, *data; /* data: a JSON object */
+    const char *from, *to, *via, *data; /* data: a JSON object; NULL: it was erased */
+    int64_t erased_at_ms;               /* likewise; INT64_MIN: it was not */
 
     bool was_parked;
     struct ow_explain_moment parked_until; /* woken, or timed out; not known while it is parked */

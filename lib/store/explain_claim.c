@@ -112,7 +112,7 @@ enum ow_status ow_explain_claim_of_history(struct ow_explain *explain,
     if (known == NULL || explain->told.key_missing) {
         return OW_OK;
     }
-    OW_JSON *data = json_loads(event->data, 0, NULL);
+    OW_JSON *data = event->data == NULL ? NULL : json_loads(event->data, 0, NULL);
     const struct ow_explain_parts parts = {
         .type = type,
         .source = ow_slice_of(event->source),

@@ -44,9 +44,12 @@ static enum ow_status read_conflicts(struct ow_explain *explain, struct ow_expla
         ow_sql_bind_i64(read, id);
         OW_TRY(ow_sql_step(read, &row, err));
         if (row) {
-            *end = ow_explain_row_take_quarantine(explain, id, read);
-            end = &(*end)->next;
+            struct ow_explain_quarantine *one = ow_explain_row_take_quarantine(explain, id, read);
             ow_sql_reset(read);
+            OW_TRY(ow_explain_difference(explain, event, one, err));
+            ow_arena_reset(&explain->scratch); /* there may be thousands */
+            *end = one;
+            end = &one->next;
         }
     }
 }
@@ -147,18 +150,24 @@ static enum ow_status look_for_later_row(struct ow_explain *explain,
                                   : ow_explain_row_behind(explain, event, ret_prev_seq, err);
 }
 
-enum ow_status ow_explain_event_tell(struct ow_explain *explain, const struct ow_explain_hit *hit,
-                                     struct ow_explain_event **ret_event, int64_t *ret_prev_seq,
-                                     struct ow_err *err)
+static void begin(struct ow_explain_event *event, int64_t ref)
 {
-    struct ow_explain_event *event = OW_ARENA_NEW(explain->arena, struct ow_explain_event);
     *event = (struct ow_explain_event){
-        .ref = hit->ref,
+        .ref = ref,
         .seen = {INT64_MIN, INT64_MAX},
         .parked_until = {INT64_MIN, INT64_MAX},
         .event_time_ms = INT64_MIN,
+        .erased_at_ms = INT64_MIN,
         .claim.claimed = OW_EXPLAIN_CLAIM_UNKNOWN
     };
+}
+
+/* Whatever rows tell of a message itself. */
+static enum ow_status read_rows(struct ow_explain *explain, const struct ow_explain_hit *hit,
+                                struct ow_explain_event *event, int64_t *ret_prev_seq,
+                                struct ow_err *err)
+{
+    begin(event, hit->ref);
     *ret_prev_seq = 0;
     OW_TRY(ow_explain_row_history(explain, hit->seq != 0 ? hit->seq : hit->ref, event, ret_prev_seq,
                                   err));
@@ -170,6 +179,33 @@ enum ow_status ow_explain_event_tell(struct ow_explain *explain, const struct ow
     if (event->outcome == NULL) {
         OW_TRY(look_for_later_row(explain, hit, event, ret_prev_seq, err));
     }
+    return OW_OK;
+}
+
+/* A conflict that is told by itself: its first message may have to do with other ids only. */
+static enum ow_status look_at_first(struct ow_explain *explain, struct ow_explain_event *event,
+                                    struct ow_err *err)
+{
+    struct ow_explain_quarantine *const conflict = event->quarantine;
+    if (conflict == NULL || conflict->conflict_ref == 0) {
+        return OW_OK;
+    }
+    const struct ow_explain_hit hit = {.ref = conflict->conflict_ref,
+                                       .machine = ow_slice_of(event->machine),
+                                       .entity_id = ow_slice_of(event->entity_id)};
+    struct ow_explain_event first;
+    int64_t prev_seq = 0;
+    OW_TRY(read_rows(explain, &hit, &first, &prev_seq, err));
+    return ow_explain_difference(explain, &first, conflict, err);
+}
+
+enum ow_status ow_explain_event_tell(struct ow_explain *explain, const struct ow_explain_hit *hit,
+                                     struct ow_explain_event **ret_event, int64_t *ret_prev_seq,
+                                     struct ow_err *err)
+{
+    struct ow_explain_event *event = OW_ARENA_NEW(explain->arena, struct ow_explain_event);
+    OW_TRY(read_rows(explain, hit, event, ret_prev_seq, err));
+    OW_TRY(look_at_first(explain, event, err));
     OW_TRY(read_conflicts(explain, event, err));
     OW_TRY(read_first_outcome(explain, event, err));
     OW_TRY(tell_first_sight(explain, event, err));

@@ -91,7 +91,7 @@ static void look_at_waiting(struct ow_explain *explain, const struct ow_statemen
     struct ow_record record;
     struct ow_event event = {0};
     bool is_mention = false;
-    if (ow_explain_row_record(explain, row, &record) && may_name(&record, id) &&
+    if (ow_explain_row_record(row, &explain->scratch, &record) && may_name(&record, id) &&
         ow_explain_row_decode(explain, &record, &event)) {
         is_mention = ow_slice_is_absent(event.id) &&
                      (ow_slice_equal(record.key, id) || mentions(record.value, id));

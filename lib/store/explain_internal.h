@@ -149,8 +149,8 @@ const char *ow_explain_row_text(struct ow_explain *explain, const struct ow_stat
 /* Of three columns. */
 struct ow_explain_place ow_explain_row_place(struct ow_explain *explain,
                                              const struct ow_statement *row, int column);
-/* False where the headers cannot be read. Its bytes are in `scratch`. */
-bool ow_explain_row_record(struct ow_explain *explain, const struct ow_statement *row,
+/* False where the headers cannot be read. Its bytes are in the arena. */
+bool ow_explain_row_record(const struct ow_statement *row, struct ow_arena *arena,
                            struct ow_record *ret_record);
 /* As the newest machines read it; id, source, type and entity also where it is no event of theirs.
  * False: its topic is nobody's. */
@@ -171,6 +171,11 @@ enum ow_status ow_explain_row_chain(struct ow_explain *explain, const struct ow_
                                     int64_t *ret_prev_seq, struct ow_err *err);
 enum ow_status ow_explain_row_behind(struct ow_explain *explain, struct ow_explain_event *event,
                                      int64_t *ret_prev_seq, struct ow_err *err);
+
+/* explain_difference.c: fills conflict->difference in, where the conflict can still be read. */
+enum ow_status ow_explain_difference(struct ow_explain *explain,
+                                     const struct ow_explain_event *first,
+                                     struct ow_explain_quarantine *conflict, struct ow_err *err);
 
 /* explain_event.c: what became of a message. *ret_prev_seq: of its history row, 0: none. */
 enum ow_status ow_explain_event_tell(struct ow_explain *explain, const struct ow_explain_hit *hit,

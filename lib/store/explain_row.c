@@ -1,4 +1,5 @@
 #include "model/envelope.h"
+#include "store/erased.h"
 #include "store/explain_internal.h"
 #include "store/internal.h"
 
@@ -22,20 +23,34 @@ struct ow_explain_place ow_explain_row_place(struct ow_explain *explain,
                                      .offset = ow_sql_i64(row, column + 2)};
 }
 
-bool ow_explain_row_record(struct ow_explain *explain, const struct ow_statement *row,
+bool ow_explain_row_record(const struct ow_statement *row, struct ow_arena *arena,
                            struct ow_record *ret_record)
 {
     enum { AT = OW_EXPLAIN_RECORD_COLUMN };
     *ret_record = (struct ow_record){
-        .topic = ow_sql_copy(row, AT, &explain->scratch),
+        .topic = ow_sql_copy(row, AT, arena),
         .partition = (int32_t)ow_sql_i64(row, AT + 1),
         .offset = ow_sql_i64(row, AT + 2),
         .timestamp_ms = ow_sql_i64(row, AT + 3),
-        .key = ow_sql_copy(row, AT + 4, &explain->scratch),
-        .value = ow_sql_copy(row, AT + 6, &explain->scratch),
+        .key = ow_sql_copy(row, AT + 4, arena),
+        .value = ow_sql_copy(row, AT + 6, arena),
     };
-    return ow_headers_read(ow_sql_slice(row, AT + 5), &explain->scratch, &ret_record->headers,
+    return ow_headers_read(ow_sql_slice(row, AT + 5), arena, &ret_record->headers,
                            &ret_record->header_count);
+}
+
+/* What was read of the message, or when it was erased. */
+static void read_data(struct ow_explain *explain, const struct ow_statement *row, int column,
+                      struct ow_explain_event *event)
+{
+    const struct ow_slice text = ow_sql_slice(row, column);
+    OW_JSON *data = json_loadb((const char *)text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+    struct ow_erased erased;
+    if (ow_erased_read(data, &erased)) {
+        event->erased_at_ms = erased.at_ms;
+    } else {
+        event->data = ow_explain_row_text(explain, row, column);
+    }
 }
 
 static void read_history(struct ow_explain *explain, const struct ow_statement *row,
@@ -57,7 +72,7 @@ static void read_history(struct ow_explain *explain, const struct ow_statement *
     event->applied_at_ms = ow_sql_i64(row, 13);
     event->place = ow_explain_row_place(explain, row, 14);
     event->via = ow_explain_row_text(explain, row, 17);
-    event->data = ow_explain_row_text(explain, row, 18);
+    read_data(explain, row, 18, event);
     event->outcome = ow_outcome_text(OW_OUTCOME_APPLIED);
 }
 
@@ -120,7 +135,7 @@ static void decode(struct ow_explain *explain, const struct ow_statement *row,
     struct ow_record record;
     struct ow_event decoded;
     *ret_has_key = false;
-    if (!ow_explain_row_record(explain, row, &record) ||
+    if (!ow_explain_row_record(row, &explain->scratch, &record) ||
         !ow_explain_row_decode(explain, &record, &decoded)) {
         return;
     }
@@ -230,6 +245,7 @@ struct ow_explain_quarantine *ow_explain_row_take_quarantine(struct ow_explain *
         .last_seen_ms = ow_sql_i64(row, 16),
         .seen = ow_sql_i64(row, 17),
         .attempts = ow_sql_i64(row, 18),
+        .conflict_ref = ow_sql_i64(row, 3),
     };
     return read;
 }

@@ -9,6 +9,8 @@
 #define OW_STORE_INTERNAL_H
 
 #include "base/buffer.h"
+#include "store/bucket.h"
+#include "store/filter.h"
 #include "store/seal.h"
 #include "store/sql.h"
 #include "store/statements.h"
@@ -17,12 +19,6 @@
 enum {
     OW_STORE_APPLICATION_ID = 0x4f4e4345, /* "ONCE", as in store.sql */
     OW_STORE_SCHEMA_VERSION = 1,
-    OW_STORE_CLASSES_MAX = 64 /* retention classes: a bucket stays open for each */
-};
-
-/* The open bucket of a retention class. */
-struct ow_open_bucket {
-    int64_t class_ms, bucket, claims;
 };
 
 /* What is known without asking the file. Copied whole at commit and savepoint, and put back on
@@ -32,6 +28,7 @@ struct ow_marks {
     size_t open_count;
     size_t sealed_count; /* of store->sealed */
     int64_t last_bucket;
+    int64_t claims; /* in all buckets */
     int64_t last_text;
     int64_t parked_count, first_deadline_ms;
 };
@@ -41,11 +38,6 @@ struct ow_machine_statements {
     struct ow_statement entity_read, entity_insert, entity_update;
     struct ow_statement *row_read, *row_insert;
     size_t record_count;
-};
-
-/* A class of which buckets have been pruned. */
-struct ow_horizon {
-    int64_t class_ms, oldest_opened_at_ms;
 };
 
 struct ow_store {
@@ -71,13 +63,17 @@ struct ow_store {
     struct ow_marks saved;     /* as of the open savepoint */
     bool in_savepoint;
     struct ow_seals seals;
-    int64_t *sealed; /* numbers of sealed buckets, oldest first; live.sealed_count of them */
+    struct ow_sealed_bucket *sealed; /* in the order of sealing; live.sealed_count of them */
     size_t sealed_capacity;
+    struct ow_claim_probes probes;
+    struct ow_filters filters; /* over sealed buckets, as of the last commit */
     struct ow_arena text_arena;
     struct ow_map texts; /* text → struct text of text.c */
     bool texts_stale;    /* a rollback took some away */
     struct ow_horizon horizons[OW_STORE_CLASSES_MAX];
     size_t horizon_count;
+    int64_t used_ms[OW_STORE_CLASSES_MAX]; /* the retentions that event types have */
+    size_t used_count;
 };
 
 static inline struct ow_statement *ow_store_statement(struct ow_store *store,
@@ -156,8 +152,11 @@ void ow_headers_write(struct ow_buffer *out, const struct ow_header *headers, si
 bool ow_headers_read(struct ow_slice text, struct ow_arena *arena,
                      const struct ow_header **ret_headers, size_t *ret_count);
 
+/* prune.c: one step. limit_ms: the time by which retentions are over, INT64_MIN: not known. */
+enum ow_status ow_prune(struct ow_store *store, int64_t limit_ms, bool *ret_more,
+                        struct ow_err *err);
+
 /* claim.c */
-enum ow_status ow_claim_load(struct ow_store *store, struct ow_err *err);
 enum ow_status ow_claim_read(struct ow_store *store, struct ow_world *world, struct ow_err *err);
 enum ow_status ow_claim_write(struct ow_store *store, const struct ow_world *world,
                               struct ow_err *err);
@@ -190,6 +189,10 @@ enum ow_status ow_quarantine_read(struct ow_store *store, struct ow_world *world
                                   struct ow_err *err);
 enum ow_status ow_quarantine_write(struct ow_store *store, const struct ow_world *world,
                                    struct ow_err *err);
+
+/* kept.c: what the store has of the first message of a conflict. */
+enum ow_status ow_kept_read(struct ow_store *store, struct ow_arena *arena, int64_t ref,
+                            const struct ow_kept **ret_kept, struct ow_err *err);
 
 /* position.c */
 enum ow_status ow_position_write(struct ow_store *store, const struct ow_position *positions,

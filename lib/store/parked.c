@@ -70,7 +70,6 @@ static enum ow_status take_row(const struct ow_statement *read, struct ow_world 
                                struct ow_parked *parked, struct ow_err *err)
 {
     const struct ow_slice topic = ow_sql_copy(read, 3, world->arena);
-    const bool http = topic.len > 5 && memcmp(topic.ptr, "http/", 5) == 0;
     parked->id = ow_sql_i64(read, 0);
     parked->parked_at_ms = ow_sql_i64(read, 1);
     parked->deadline_ms = ow_sql_i64(read, 2);
@@ -81,7 +80,7 @@ static enum ow_status take_row(const struct ow_statement *read, struct ow_world 
         .timestamp_ms = ow_sql_i64(read, 6),
         .key = ow_sql_copy(read, 7, world->arena),
         .value = ow_sql_copy(read, 9, world->arena),
-        .via = http ? OW_VIA_HTTP : OW_VIA_KAFKA,
+        .via = ow_record_channel(topic) == OW_CHANNEL_HTTP ? OW_VIA_HTTP : OW_VIA_KAFKA,
     };
     if (!ow_headers_read(ow_sql_slice(read, 8), world->arena, &parked->record.headers,
                          &parked->record.header_count)) {

@@ -22,8 +22,8 @@ static enum ow_reason reason_of(struct ow_slice text)
     return OW_REASON_NONE;
 }
 
-static enum ow_status read_one(struct ow_store *store, struct ow_quarantine *wanted,
-                               struct ow_err *err)
+static enum ow_status read_one(struct ow_store *store, struct ow_arena *arena,
+                               struct ow_quarantine *wanted, struct ow_err *err)
 {
     const bool by_conflict = wanted->conflict_ref != 0;
     OW_REQUIRE(by_conflict || wanted->record != NULL);
@@ -51,7 +51,9 @@ static enum ow_status read_one(struct ow_store *store, struct ow_quarantine *wan
         ow_sql_reset(read);
     }
     wanted->loaded = true;
-    return OW_OK;
+    return by_conflict && !row
+               ? ow_kept_read(store, arena, wanted->conflict_ref, &wanted->first, err)
+               : OW_OK;
 }
 
 enum ow_status ow_quarantine_read(struct ow_store *store, struct ow_world *world,
@@ -62,7 +64,7 @@ enum ow_status ow_quarantine_read(struct ow_store *store, struct ow_world *world
         if (wanted->loaded) {
             continue;
         }
-        OW_TRY(read_one(store, wanted, err));
+        OW_TRY(read_one(store, world->arena, wanted, err));
     }
     return OW_OK;
 }

@@ -61,11 +61,11 @@ static void end(struct ow_seals *seals, bool committed)
 {
     for (struct ow_seal *seal = seals->dirty; seal != NULL; seal = seal->next_dirty) {
         if (committed) {
+            seal->stored = !seal->dropped && (seal->stored || seal->live != seal->committed);
             seal->committed = seal->live;
-            seal->stored = true;
         }
         seal->live = seal->saved = seal->committed;
-        seal->dirty = false;
+        seal->dirty = seal->dropped = false;
     }
     seals->dirty = NULL;
 }
@@ -167,6 +167,37 @@ static uint64_t hash_meta(struct ow_buffer *row, const char *key, int64_t value)
     return ow_hash_row(ow_buffer_view(row));
 }
 
+enum ow_status ow_seal_drop(struct ow_store *store, enum ow_seal_name name, int64_t number,
+                            struct ow_err *err)
+{
+    struct ow_seal *seal = NULL;
+    OW_TRY(touch(store, name, ow_seal_chunk(name, number), &seal, err));
+    seal->live = 0;
+    seal->dropped = true;
+    return OW_OK;
+}
+
+enum ow_status ow_seal_meta(struct ow_store *store, const char *key, int64_t value,
+                            struct ow_err *err)
+{
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_META_ROW);
+    struct ow_statement *write = ow_store_statement(store, OW_STATEMENT_SEAL_WRITE);
+    ow_sql_bind_cstr(row, key);
+    OW_TRY(ow_seal_take(store, OW_SEAL_META, 0, row, err));
+    ow_sql_bind_cstr(write, key);
+    ow_sql_bind_i64(write, value);
+    OW_TRY(ow_sql_run(write, NULL, err));
+    ow_sql_bind_cstr(row, key);
+    return ow_seal_put(store, OW_SEAL_META, 0, row, err);
+}
+
+static enum ow_status delete_one(struct ow_store *store, const char *key, struct ow_err *err)
+{
+    struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_SEAL_DELETE);
+    ow_sql_bind_cstr(statement, key);
+    return ow_sql_run(statement, NULL, err);
+}
+
 static enum ow_status write_one(struct ow_store *store, const struct ow_seal *seal,
                                 struct ow_err *err)
 {
@@ -184,13 +215,14 @@ enum ow_status ow_seal_write(struct ow_store *store, int64_t next_ref, struct ow
     OW_TRY(touch(store, OW_SEAL_META, 0, &meta, err));
     struct ow_buffer *row = &store->seals.row;
     for (const struct ow_seal *seal = store->seals.dirty; seal != NULL; seal = seal->next_dirty) {
-        if (seal == meta || (seal->live == seal->committed && seal->stored)) {
+        /* Also that of a bucket that was opened in a savepoint and is not there any more. */
+        if (seal == meta || (seal->live == seal->committed && !seal->dropped)) {
             continue;
         }
-        OW_TRY(write_one(store, seal, err));
         char key[OW_SEAL_KEY_BYTES];
         ow_seal_key(seal->name, seal->chunk, key);
-        meta->live += hash_meta(row, key, (int64_t)seal->live);
+        OW_TRY(seal->dropped ? delete_one(store, key, err) : write_one(store, seal, err));
+        meta->live += seal->dropped ? 0 : hash_meta(row, key, (int64_t)seal->live);
         meta->live -= seal->stored ? hash_meta(row, key, (int64_t)seal->committed) : 0;
     }
     meta->live += hash_meta(row, "batch", store->batch + 1) + hash_meta(row, "next_ref", next_ref);

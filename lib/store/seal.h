@@ -26,6 +26,7 @@
     X(SIGHTING, "ow_sighting", "ref", 16)                                                          \
     X(PARKED, "ow_parked", "id", 10)                                                               \
     X(QUARANTINE, "ow_quarantine", "id", 10)                                                       \
+    X(FILTER, "ow_filter", "id", 0)                                                                \
     X(BUCKET, "ow_bucket", NULL, 0)                                                                \
     X(POSITION, "ow_position", NULL, 0)                                                            \
     X(TEXT, "ow_text", NULL, 0)                                                                    \
@@ -84,6 +85,7 @@ struct ow_seal {
     uint64_t live, committed, saved; /* as of the transaction, the last commit, the savepoint */
     bool stored;                     /* has a row in ow_meta, as of the last commit */
     bool dirty;
+    bool dropped; /* the chunk is gone, and its row in ow_meta goes with it */
     struct ow_seal *next_dirty;
     int64_t id[2];
 };
@@ -137,6 +139,14 @@ enum ow_status ow_seal_take(struct ow_store *store, enum ow_seal_name name, int6
                             struct ow_statement *read, struct ow_err *err) OW_MUST_USE;
 enum ow_status ow_seal_put(struct ow_store *store, enum ow_seal_name name, int64_t number,
                            struct ow_statement *read, struct ow_err *err) OW_MUST_USE;
+
+/* The rows of a chunk are all gone, and none will come any more: its sum goes too, whatever it is.
+ */
+enum ow_status ow_seal_drop(struct ow_store *store, enum ow_seal_name name, int64_t number,
+                            struct ow_err *err) OW_MUST_USE;
+/* Writes an integer to ow_meta. */
+enum ow_status ow_seal_meta(struct ow_store *store, const char *key, int64_t value,
+                            struct ow_err *err) OW_MUST_USE;
 
 /* Before COMMIT: the sums that have moved. next_ref as it will be; the batch is the store's next.
  */

@@ -142,6 +142,14 @@ bool ow_sql_in_transaction(const struct ow_sql *sql)
     return sqlite3_get_autocommit(sql->handle) == 0;
 }
 
+int64_t ow_sql_pages_read(struct ow_sql *sql)
+{
+    int now = 0;
+    int most = 0;
+    (void)sqlite3_db_status(sql->handle, SQLITE_DBSTATUS_CACHE_MISS, &now, &most, 1);
+    return now;
+}
+
 enum ow_status ow_sql_commit(struct ow_sql *sql, struct ow_err *err)
 {
     const int code = sqlite3_exec(sql->handle, "COMMIT", NULL, NULL, NULL);

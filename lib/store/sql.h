@@ -52,6 +52,8 @@ bool ow_sql_is_foreign(const struct ow_sql *sql);
 bool ow_sql_in_transaction(const struct ow_sql *sql);
 /* COMMIT: durable where OK. STORE_FULL: rolled back; anything else: STORE_UNKNOWN. */
 enum ow_status ow_sql_commit(struct ow_sql *sql, struct ow_err *err) OW_MUST_USE;
+/* How many pages were read from the file since the last call: what is in the cache is not read. */
+int64_t ow_sql_pages_read(struct ow_sql *sql);
 /* ROLLBACK where a transaction is open. */
 void ow_sql_rollback(struct ow_sql *sql);
 

@@ -15,13 +15,31 @@
                    " WHERE key IN ('batch', 'next_ref')")                                          \
     X(SEAL_WRITE, "INSERT INTO ow_meta (key, value) VALUES (?, ?)"                                 \
                   " ON CONFLICT (key) DO UPDATE SET value = excluded.value")                       \
+    X(META_ROW, "SELECT * FROM ow_meta WHERE key = ?")                                             \
+    X(SEAL_DELETE, "DELETE FROM ow_meta WHERE key = ?")                                            \
     X(CLAIM_READ, "SELECT fingerprint, ref FROM ow_claims WHERE bucket = ? AND key = ?")           \
     X(CLAIM_INSERT, "INSERT INTO ow_claims (bucket, key, fingerprint, ref) VALUES (?, ?, ?, ?)"    \
                     " ON CONFLICT (bucket, key) DO NOTHING")                                       \
+    X(CLAIM_KEYS, "SELECT key FROM ow_claims WHERE bucket = ? AND key > ? AND key < ?"             \
+                  " ORDER BY key LIMIT ?")                                                         \
+    X(CLAIM_KEY_AT, "SELECT key FROM ow_claims WHERE bucket = ? ORDER BY key LIMIT 1 OFFSET ?")    \
+    X(CLAIM_UNTIL, "SELECT * FROM ow_claims WHERE bucket = ? AND key <= ?")                        \
+    X(CLAIM_DELETE, "DELETE FROM ow_claims WHERE bucket = ? AND key <= ?")                         \
+    X(FILTER_INSERT, "INSERT INTO ow_filter (id, first_bucket, last_bucket, chunk, checksum,"      \
+                     " bits) VALUES (?, ?, ?, ?, ?, ?)")                                           \
+    X(FILTER_ROWS, "SELECT * FROM ow_filter WHERE id = ?1 AND chunk IN"                            \
+                   " (SELECT chunk FROM ow_filter WHERE id = ?1 ORDER BY chunk DESC LIMIT ?2)")    \
+    X(FILTER_DELETE, "DELETE FROM ow_filter WHERE id = ?1 AND chunk IN"                            \
+                     " (SELECT chunk FROM ow_filter WHERE id = ?1 ORDER BY chunk DESC LIMIT ?2)")  \
+    X(BUCKET_NEXT, "SELECT opened_at_ms FROM ow_bucket WHERE class = ? AND bucket > ?"             \
+                   " ORDER BY bucket LIMIT 1")                                                     \
     X(BUCKET_ROW, "SELECT * FROM ow_bucket WHERE bucket = ?")                                      \
     X(BUCKET_OPEN, "INSERT INTO ow_bucket (bucket, class, opened_at_ms, sealed_at_ms, claims)"     \
                    " VALUES (?, ?, ?, ?, ?)")                                                      \
     X(BUCKET_COUNT, "UPDATE ow_bucket SET claims = ? WHERE bucket = ? AND sealed_at_ms IS NULL")   \
+    X(BUCKET_SHRINK, "UPDATE ow_bucket SET claims = ? WHERE bucket = ?"                            \
+                     " AND sealed_at_ms IS NOT NULL")                                              \
+    X(BUCKET_DELETE, "DELETE FROM ow_bucket WHERE bucket = ?")                                     \
     X(BUCKET_SEAL, "UPDATE ow_bucket SET sealed_at_ms = ? WHERE bucket = ?"                        \
                    " AND sealed_at_ms IS NULL")                                                    \
     X(TEXT_INSERT, "INSERT INTO ow_text (id, text) VALUES (?, ?)")                                 \
@@ -56,6 +74,15 @@
       " status, note, conflict_ref, conflict_fingerprint)"                                         \
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                      \
     X(QUARANTINE_SEEN, "UPDATE ow_quarantine SET seen = seen + ?, last_seen_ms = ? WHERE id = ?")  \
+    /* Of the first message of a conflict, by the number of its claim. */                          \
+    X(KEPT_HISTORY,                                                                                \
+      "SELECT (SELECT text FROM ow_text WHERE id = h.machine),"                                    \
+      " (SELECT text FROM ow_text WHERE id = h.event_type), h.source, h.message_id, h.entity_id,"  \
+      " (SELECT text FROM ow_text WHERE id = h.from_state), h.data FROM ow_history_row h"          \
+      " WHERE h.seq = ?")                                                                          \
+    X(KEPT_PARKED, "SELECT topic, key, value, headers FROM ow_parked WHERE id = ?")                \
+    X(KEPT_QUARANTINE, "SELECT topic, key, value, headers FROM ow_quarantine WHERE id = ?")        \
+    X(KEPT_STALE, "SELECT 1 FROM ow_sighting WHERE ref = ? AND cause = 'stale' LIMIT 1")           \
     X(POSITION_ROW, "SELECT * FROM ow_position"                                                    \
                     " WHERE topic = ? AND partition = ? AND incarnation = ?")                      \
     X(POSITION_WRITE,                                                                              \

@@ -47,6 +47,13 @@ const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
 /* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:
  * claims.skew. */
 int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms);
+/* Look-ups of claims since the store was opened. */
+struct ow_claim_probes {
+    int64_t keys;     /* looked up */
+    int64_t lookups;  /* in the table */
+    int64_t needless; /* keys for which a filter said "maybe" where nothing was */
+};
+void ow_store_claim_probes(const struct ow_store *store, struct ow_claim_probes *ret_probes);
 /* How many records are parked, as of the last commit. */
 int64_t ow_store_parked_count(const struct ow_store *store);
 /* The earliest deadline of all parked records, INT64_MAX: none. As of the last commit. */
@@ -92,6 +99,18 @@ enum ow_status ow_store_rollback_to(struct ow_store *store, struct ow_err *err) 
 /* Writes next_ref and the batch number, then COMMIT: durable when it returns OK. */
 enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, struct ow_err *err)
     OW_MUST_USE;
+/*
+ * What is to be done between batches: old buckets are sealed, claims pruned whose retention is over
+ * by both clocks, filters built. A small piece a call, so that no record waits for long; *ret_more:
+ * there is more to do. After a failure it may be tried again later.
+ */
+struct ow_tending {
+    int64_t now_ms;   /* wall clock */
+    int64_t limit_ms; /* the lesser of wall clock and stream time; INT64_MIN: not known */
+    size_t rows;      /* claims to be looked at, at most */
+};
+enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *tending,
+                             bool *ret_more, struct ow_err *err) OW_MUST_USE;
 /* Ends whatever transaction is open; safe without one. */
 void ow_store_rollback(struct ow_store *store);
 

@@ -167,7 +167,7 @@ static enum ow_status prepare(struct ow_store *store, const struct ow_machines *
     static const enum ow_statement_name sealed[] = {
         OW_STATEMENT_CLAIM_INSERT,  OW_STATEMENT_HISTORY_INSERT,    OW_STATEMENT_SIGHTING_INSERT,
         OW_STATEMENT_PARKED_INSERT, OW_STATEMENT_QUARANTINE_INSERT, OW_STATEMENT_BUCKET_OPEN,
-        OW_STATEMENT_TEXT_INSERT};
+        OW_STATEMENT_TEXT_INSERT,   OW_STATEMENT_FILTER_INSERT};
     for (size_t i = 0; i < OW_STATEMENT_COUNT; i++) {
         OW_TRY(ow_sql_prepare(&store->sql, texts[i], &store->statements[i], err));
     }
@@ -180,7 +180,8 @@ static enum ow_status prepare(struct ow_store *store, const struct ow_machines *
 static enum ow_status load(struct ow_store *store, const struct ow_machines *machines,
                            struct ow_err *err)
 {
-    OW_TRY(ow_claim_load(store, err));
+    OW_TRY(ow_bucket_load(store, machines, err));
+    OW_TRY(ow_filter_load(store, err));
     OW_TRY(ow_text_load(store, err));
     OW_TRY(ow_parked_load(store, machines, err));
     store->committed = store->live;
@@ -202,6 +203,7 @@ void ow_store_close(struct ow_store *store)
     ow_sql_close(&store->sql); /* the last connection writes the WAL back and removes it */
     ow_store_unlock(store->lock_fd, end);
     free(store->sealed);
+    ow_filters_done(&store->filters);
     ow_seals_done(&store->seals);
     ow_arena_done(&store->text_arena);
     ow_arena_done(&store->arena);

@@ -3,6 +3,7 @@
 #include "store/internal.h"
 #include "store/verify_internal.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -31,6 +32,7 @@ static const struct {
     {ow_verify_chains,       "chains"       },
     {ow_verify_records,      "business rows"},
     {ow_verify_claims,       "claims"       },
+    {ow_verify_filters,      "filters"      },
     {ow_verify_ledger,       "ledger"       },
     {ow_verify_state_hash,   "state hash"   },
 };
@@ -107,6 +109,14 @@ static enum ow_status check_all(struct ow_verify *verify, struct ow_err *err)
         verify->slices.progress.step = (int)i + 1;
         OW_TRY(checks[i].check(verify, err));
         ow_arena_reset(&verify->scratch);
+    }
+    if (verify->erased > 0) {
+        ow_verify_remark(verify,
+                         ow_arena_printf(verify->arena,
+                                         "the payloads of %" PRId64
+                                         " rows were erased: of these, rows and columns are held to"
+                                         " what they were then, and not to what they were made of",
+                                         verify->erased));
     }
     return OW_OK;
 }

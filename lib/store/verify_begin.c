@@ -118,58 +118,6 @@ static enum ow_status load_positions(struct ow_verify *verify, struct ow_err *er
     return OW_OK;
 }
 
-static enum ow_status load_buckets(struct ow_verify *verify, struct ow_err *err)
-{
-    size_t count = 0;
-    OW_TRY(count_rows(verify, "ow_bucket", &count, err));
-    verify->buckets = OW_ARENA_ARRAY(verify->arena, count, struct ow_verify_bucket);
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&verify->sql,
-                          "SELECT bucket, class, claims, sealed_at_ms FROM ow_bucket ORDER BY 1",
-                          &statement, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
-    while (row) {
-        verify->buckets[verify->bucket_count++] =
-            (struct ow_verify_bucket){.bucket = ow_sql_i64(&statement, 0),
-                                      .claims = ow_sql_i64(&statement, 2),
-                                      .sealed = !ow_sql_is_null(&statement, 3)};
-        bool known = false;
-        for (const struct ow_verify_machine *machine = verify->machines; machine != NULL;
-             machine = machine->next) {
-            known = known || ow_verify_retains(machine, ow_sql_i64(&statement, 1));
-        }
-        if (!known) {
-            ow_verify_broken(verify, OW_PROMISE_UNIQUE,
-                             "bucket %" PRId64 " is of class %" PRId64
-                             ", and no machine retains claims for so long",
-                             ow_sql_i64(&statement, 0), ow_sql_i64(&statement, 1));
-        }
-        OW_TRY(ow_sql_step(&statement, &row, err));
-    }
-    return OW_OK;
-}
-
-/* A bucket is opened for its first claim, and the next one of its class when it was sealed. */
-static enum ow_status check_buckets(struct ow_verify *verify, struct ow_err *err)
-{
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&verify->sql,
-                          "SELECT bucket FROM ow_bucket b WHERE claims = 0 OR (sealed_at_ms IS NULL"
-                          " AND EXISTS (SELECT 1 FROM ow_bucket c WHERE c.class = b.class AND"
-                          " c.bucket > b.bucket)) ORDER BY bucket",
-                          &statement, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
-    while (row) {
-        ow_verify_broken(verify, OW_PROMISE_UNIQUE,
-                         "bucket %" PRId64 " is empty, or open before the last one of its class",
-                         ow_sql_i64(&statement, 0));
-        OW_TRY(ow_sql_step(&statement, &row, err));
-    }
-    return OW_OK;
-}
-
 static void add_text(struct ow_verify *verify, int64_t id, struct ow_slice text)
 {
     struct ow_verify_text *entry = OW_ARENA_NEW(verify->arena, struct ow_verify_text);
@@ -217,18 +165,6 @@ enum ow_status ow_verify_text_of(struct ow_verify *verify, int64_t id, struct ow
     return OW_OK;
 }
 
-/* A cache that nothing writes yet: whatever lies in it was not put there by us. */
-static enum ow_status check_filters(struct ow_verify *verify, struct ow_err *err)
-{
-    int64_t count = 0;
-    OW_TRY(ow_sql_query_i64(&verify->sql, "SELECT count(*) FROM ow_filter", &count, err));
-    if (count > 0) {
-        ow_verify_broken(verify, OW_PROMISE_SCHEMA,
-                         "ow_filter has %" PRId64 " rows, and nothing writes any", count);
-    }
-    return OW_OK;
-}
-
 enum ow_status ow_verify_begin(struct ow_verify *verify, struct ow_err *err)
 {
     OW_TRY(ow_verify_turn(verify, err));
@@ -236,9 +172,7 @@ enum ow_status ow_verify_begin(struct ow_verify *verify, struct ow_err *err)
     OW_TRY(ow_sql_query_i64(&verify->sql, "SELECT coalesce(max(rowid), 0) FROM ow_sighting",
                             &verify->sighting_rowid, err));
     OW_TRY(load_positions(verify, err));
-    OW_TRY(load_buckets(verify, err));
-    OW_TRY(check_buckets(verify, err));
+    OW_TRY(ow_verify_buckets_load(verify, err));
     OW_TRY(load_texts(verify, err));
-    OW_TRY(check_filters(verify, err));
     return ow_verify_notes_open(verify, err);
 }

@@ -4,7 +4,9 @@
 
 /*
  * Where the sums of claims and of their owners differ: both are written down and compared row by
- * row. Seldom needed, so it may take its time.
+ * row. Seldom needed, so it may take its time. Only from the ref on below which claims may have
+ * been pruned: with several retentions a row's class is not always known, for it may have waited
+ * for another machine version.
  */
 
 static const char schema[] =
@@ -25,7 +27,7 @@ static enum ow_status note_bucket(struct ow_verify *verify, int64_t bucket,
     OW_TRY(ow_verify_cursor_next(&claims, &row, err));
     while (row) {
         const int64_t ref = ow_sql_i64(&claims.statement, 1);
-        if (ref < verify->next_ref) {
+        if (ref < verify->next_ref && ref >= ow_verify_pruned_below(verify)) {
             ow_sql_bind_i64(add, ref);
             ow_sql_bind_blob(add, ow_sql_slice(&claims.statement, 0));
             OW_TRY(ow_sql_run(add, NULL, err));
@@ -41,6 +43,9 @@ static enum ow_status note_claims(struct ow_verify *verify, struct ow_err *err)
     OW_STATEMENT add = {0};
     OW_TRY(ow_sql_prepare(&verify->notes.sql, "INSERT INTO claim VALUES (?, ?)", &add, err));
     for (size_t i = 0; i < verify->bucket_count; i++) {
+        if (verify->buckets[i].doomed) {
+            continue;
+        }
         OW_TRY(note_bucket(verify, verify->buckets[i].bucket, &add, err));
     }
     return OW_OK;
@@ -52,7 +57,7 @@ static enum ow_status note_owner(struct ow_verify *verify, const struct ow_state
     struct ow_past past;
     OW_TRY(ow_verify_past_take(verify, row, &past, err));
     const int64_t ref = past.first_ref != 0 ? past.first_ref : past.seq;
-    if (ref >= verify->next_ref) {
+    if (ref >= verify->next_ref || ref < ow_verify_pruned_below(verify)) {
         return OW_OK;
     }
     OW_JSON *data =
@@ -128,10 +133,11 @@ static enum ow_status ask_expected(struct ow_verify *verify, struct ow_err *err)
 {
     OW_STATEMENT statement = {0};
     OW_TRY(ow_sql_prepare(&verify->notes.sql,
-                          "SELECT role, id, ref FROM expected e WHERE NOT EXISTS"
+                          "SELECT role, id, ref FROM expected e WHERE ref >= ? AND NOT EXISTS"
                           " (SELECT 1 FROM claim c WHERE c.ref = e.ref)",
                           &statement, err));
     bool row = false;
+    ow_sql_bind_i64(&statement, ow_verify_pruned_below(verify));
     OW_TRY(ow_sql_step(&statement, &row, err));
     while (row) {
         const enum ow_verify_role role = (enum ow_verify_role)ow_sql_i64(&statement, 0);

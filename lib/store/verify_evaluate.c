@@ -3,7 +3,7 @@
 /* What an operand was when a step was taken. Written anew, not the worker's: two readings must
  * agree. */
 
-static struct ow_value of_json(const json_t *json)
+struct ow_value ow_verify_value(const json_t *json)
 {
     if (json_is_integer(json)) {
         return ow_value_integer(json_integer_value(json));
@@ -21,7 +21,7 @@ static struct ow_value single(const struct ow_operand *operand, const struct ow_
     case OW_OPERAND_COLUMN:
         return step->columns[step->version->columns[operand->index]];
     case OW_OPERAND_POINTER:
-        return of_json(
+        return ow_verify_value(
             json_object_get(step->data, step->event->needs[operand->index].pointer.text));
     case OW_OPERAND_CONSTANT:
         return operand->constant;

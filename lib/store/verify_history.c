@@ -1,3 +1,4 @@
+#include "store/erased.h"
 #include "store/internal.h"
 #include "store/verify_internal.h"
 
@@ -24,7 +25,8 @@ struct replay {
     struct ow_slice state;
     int64_t created_at_ms, updated_at_ms;
     struct ow_value columns[OW_TABLE_COLUMNS_MAX]; /* by the newest version's entity columns */
-    bool lost; /* a step could not be followed: what it leads to is not known */
+    bool lost;   /* a step could not be followed: what it leads to is not known */
+    bool erased; /* likewise, for its payload was: up to a row that keeps the columns */
 };
 
 /* An entity as its row is, copied: the snapshot may change while its history is followed. */
@@ -177,6 +179,51 @@ static void check_requirements(struct ow_verify *verify, const struct replay *re
     }
 }
 
+/* Without the columns of before nothing can be derived. An erasure leaves them in the last row that
+ * it met, so there are none only where somebody took them away. */
+static bool is_unknown(struct ow_verify *verify, struct replay *replay)
+{
+    if (replay->erased && !replay->lost) {
+        ow_verify_broken(verify, OW_PROMISE_SETS,
+                         "%s '" OW_SLICE_FMT "': history row %" PRId64
+                         " was erased, and does not keep the columns",
+                         machine_of(replay), OW_SLICE_ARG(replay->id), replay->last_seq);
+        replay->lost = true;
+    }
+    return replay->erased;
+}
+
+/* Whether what an erased row keeps is in canonical form, and goes with what it has recorded. */
+static bool is_kept(const struct ow_past *past, const struct ow_verify_step *step,
+                    const struct ow_erased *erased)
+{
+    OW_BUFFER text = {0};
+    ow_json_canonical(&text, step->data, NULL, NULL, 0);
+    return ow_slice_equal(ow_buffer_view(&text), past->data_text) &&
+           json_array_size(erased->records) == step->transition->recording_count;
+}
+
+/* What can be said of a step without its payload: the rows that it recorded are as they were when
+ * it was erased, and the columns went on from what they were then. */
+static enum ow_status follow_erased(struct ow_verify *verify, struct replay *replay,
+                                    const struct ow_verify_step *step,
+                                    const struct ow_erased *erased, int64_t seq, struct ow_err *err)
+{
+    const struct ow_table *table = &replay->machine->newest->entity;
+    verify->erased++;
+    if (step->transition != NULL) {
+        OW_TRY(ow_verify_record_kept(verify, step, erased->records, seq, err));
+    }
+    for (size_t c = 0; c < table->column_count; c++) {
+        const json_t *value = json_object_get(erased->columns, table->columns[c].name);
+        if (value != NULL) {
+            replay->columns[c] = keep(verify, ow_verify_value(value));
+        }
+    }
+    replay->erased = erased->columns == NULL;
+    return OW_OK;
+}
+
 /* One row of the history: is it the next step, and what does it make of the entity? */
 static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
                              const struct ow_past *past, struct ow_err *err)
@@ -189,8 +236,11 @@ static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
     OW_JSON *data =
         json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
     struct ow_verify_step step = {.columns = replay->columns, .data = data};
+    struct ow_erased erased;
+    const bool is_erased = ow_erased_read(data, &erased);
     const bool found = find_step(verify, replay, past, &step);
-    if (!json_is_object(data) || (found && !is_read(past, &step))) {
+    if (!json_is_object(data) ||
+        (found && !(is_erased ? is_kept(past, &step, &erased) : is_read(past, &step)))) {
         ow_verify_broken(verify, OW_PROMISE_PATHS,
                          "history row %" PRId64
                          ": data is no JSON object of what the transition reads",
@@ -198,7 +248,9 @@ static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
     }
     OW_TRY(ow_verify_past_check(verify, past, &step, err));
     replay->lost = replay->lost || !found || !json_is_object(data);
-    if (!replay->lost) {
+    if (is_erased) {
+        OW_TRY(follow_erased(verify, replay, &step, &erased, past->seq, err));
+    } else if (!replay->lost && !is_unknown(verify, replay)) {
         check_requirements(verify, replay, past, &step);
         OW_TRY(ow_verify_record_derived(verify, &step, past->seq, err));
         change_columns(verify, replay, &step);
@@ -243,8 +295,7 @@ static void compare_columns(struct ow_verify *verify, const struct replay *repla
 }
 
 /* The entity's row against what its history made. */
-static void compare(struct ow_verify *verify, const struct replay *replay,
-                    const struct entity *entity)
+static void compare(struct ow_verify *verify, struct replay *replay, const struct entity *entity)
 {
     const char *table = replay->machine->newest->entity.name;
     if (entity->version != replay->version || entity->last_seq != replay->last_seq) {
@@ -273,7 +324,7 @@ static void compare(struct ow_verify *verify, const struct replay *replay,
                          table, OW_SLICE_ARG(replay->id), entity->created_at_ms,
                          entity->updated_at_ms, replay->created_at_ms, replay->updated_at_ms);
     }
-    if (!replay->lost) {
+    if (!is_unknown(verify, replay) && !replay->lost) {
         compare_columns(verify, replay, entity);
     }
 }

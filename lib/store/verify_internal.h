@@ -50,6 +50,8 @@
       "What is parked reads as what its row says, and waits for something that has not come.")     \
     X(QUARANTINE, "quarantine_judged",                                                             \
       "What is in quarantine reads as what its row says, for a reason that it has.")               \
+    X(FILTERS, "filters_complete",                                                                 \
+      "Filters are what was written, and find each claim of the buckets that they cover.")         \
     X(SEALS, "tables_sealed",                                                                      \
       "No other hand has changed, added or deleted a row of our own tables.")
 
@@ -96,8 +98,15 @@ struct ow_verify_partition {
 
 /* A bucket likewise. */
 struct ow_verify_bucket {
-    int64_t bucket, claims;
+    int64_t bucket, class_ms, claims;
     bool sealed;
+    bool doomed; /* its claims are being deleted */
+};
+
+/* A class of which buckets have been pruned. */
+struct ow_verify_pruned {
+    int64_t class_ms, below_ref; /* claims with lower refs are gone */
+    struct ow_verify_pruned *next;
 };
 
 /* A numbered text. */
@@ -129,7 +138,8 @@ struct ow_verify {
     size_t bucket_count;
     struct ow_verify_text *texts;             /* and those that came since */
     bool rules[OW_FINGERPRINT_RULES_MAX + 1]; /* fingerprint rules with a text */
-    bool pruned;                              /* some bucket was: claims may be missing */
+    struct ow_verify_pruned *pruned;          /* NULL: none was */
+    int64_t prune_mark;                       /* changes when more is pruned */
     bool has_key;
     bool unfinished;           /* the file could not be read to its end */
     struct ow_decoder decoder; /* its hash_key, scratch: for all that is read again */
@@ -137,6 +147,7 @@ struct ow_verify {
     struct ow_verify_sum numbers; /* that were drawn: each a claim's, or the own one of a row */
     int64_t quarantined;          /* quarantined records of all ledgers */
     int64_t seen;                 /* how often the quarantine has seen them */
+    int64_t erased;               /* rows without payload: less can be derived */
     struct ow_verify_sum chained; /* history rows on some entity's chain */
     struct ow_verify_sum owning;  /* history rows, with the keys that they must have claimed */
 };
@@ -172,6 +183,15 @@ struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verif
 /* The text of a number, absent where there is none; used: by a row of the history. */
 enum ow_status ow_verify_text_of(struct ow_verify *verify, int64_t id, struct ow_slice *ret_text,
                                  struct ow_err *err) OW_MUST_USE;
+
+/* verify_bucket.c */
+enum ow_status ow_verify_buckets_load(struct ow_verify *verify, struct ow_err *err) OW_MUST_USE;
+/* Whether a claim of that class is no more, since its bucket was pruned. */
+bool ow_verify_is_pruned(const struct ow_verify *verify, int64_t class_ms, int64_t ref);
+/* From this ref on no claim of any class was pruned. */
+int64_t ow_verify_pruned_below(const struct ow_verify *verify);
+enum ow_status ow_verify_prune_mark(struct ow_verify *verify, int64_t *ret_mark, struct ow_err *err)
+    OW_MUST_USE;
 
 /* A number that a row has: drawn, and below the next one. */
 void ow_verify_number(struct ow_verify *verify, int64_t number, const char *what);
@@ -227,6 +247,7 @@ void ow_verify_chain_done(struct ow_verify_chain *chain);
 
 /* verify_evaluate.c: what an operand was when the step was taken, and whether its requirements
  * held. */
+struct ow_value ow_verify_value(const json_t *json); /* borrowed */
 struct ow_value ow_verify_evaluate(const struct ow_operand *operand,
                                    const struct ow_verify_step *step);
 bool ow_verify_holds(const struct ow_requirement *requirement, const struct ow_verify_step *step);
@@ -234,6 +255,11 @@ bool ow_verify_holds(const struct ow_requirement *requirement, const struct ow_v
 /* verify_record.c: are the rows there that the step derives? */
 enum ow_status ow_verify_record_derived(struct ow_verify *verify, const struct ow_verify_step *step,
                                         int64_t seq, struct ow_err *err) OW_MUST_USE;
+/* Likewise of a step whose payload was erased: are they as they were then? records: as its row
+ * keeps them (erased.h). */
+enum ow_status ow_verify_record_kept(struct ow_verify *verify, const struct ow_verify_step *step,
+                                     const json_t *records, int64_t seq, struct ow_err *err)
+    OW_MUST_USE;
 
 /* verify_decode.c: a stored message read again, by each machine version that the store has known.
  */
@@ -281,6 +307,7 @@ ow_verify_check ow_verify_history;
 ow_verify_check ow_verify_chains;
 ow_verify_check ow_verify_records;
 ow_verify_check ow_verify_claims;
+ow_verify_check ow_verify_filters;
 ow_verify_check ow_verify_ledger;
 ow_verify_check ow_verify_state_hash;
 /* verify_claims_name.c: which claims and owners do not belong together, where sums say that some do

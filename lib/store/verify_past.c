@@ -189,7 +189,10 @@ enum ow_status ow_verify_past_check(struct ow_verify *verify, const struct ow_pa
     if (ref >= verify->next_ref) {
         return OW_OK; /* claimed since the begin */
     }
-    OW_TRY(own(verify, past, step, ref, err));
+    if (step->event == NULL ||
+        !ow_verify_is_pruned(verify, step->event->claim->retention_ms, ref)) {
+        OW_TRY(own(verify, past, step, ref, err));
+    }
     if (!wake && !consumed) {
         return OW_OK; /* seeds and requeued records have no offset in a ledger */
     }

@@ -1,4 +1,5 @@
 #include "base/parse.h"
+#include "store/erased.h"
 #include "store/internal.h"
 #include "store/verify_internal.h"
 
@@ -13,7 +14,7 @@
 static const char quarantine_text[] =
     "SELECT id, reason, detail, machine, entity_id, topic, partition, offset, timestamp_ms, key,"
     " headers, value, first_seen_ms, last_seen_ms, seen, attempts, status, conflict_ref,"
-    " conflict_fingerprint FROM ow_quarantine WHERE id >= ? ORDER BY id";
+    " conflict_fingerprint, note FROM ow_quarantine WHERE id >= ? ORDER BY id";
 
 struct quarantined {
     int64_t id, seen, conflict_ref;
@@ -21,6 +22,7 @@ struct quarantined {
     struct ow_record record;
     bool owns; /* by its reason */
     bool conflict;
+    bool erased; /* its payload was */
 };
 
 static bool is_one_of(struct ow_slice text, const char *const *list, size_t count)
@@ -74,6 +76,7 @@ static bool take_row(struct ow_verify *verify, const struct ow_statement *row,
                    .value = ow_sql_slice(row, 11)}
     };
     ret_row->conflict = ow_slice_equals_text(ret_row->reason, "conflict");
+    ret_row->erased = ow_erased_is_note(ow_sql_slice(row, 19));
     return ow_headers_read(ow_sql_slice(row, 10), &verify->scratch, &ret_row->record.headers,
                            &ret_row->record.header_count);
 }
@@ -130,6 +133,11 @@ static const char *problem_of(const struct quarantined *quarantined, const struc
     if (attempts < 0 || (attempts == 0 && is_one_of(quarantined->status, tried, 3))) {
         return "its attempts do not go with its status";
     }
+    if (quarantined->erased &&
+        (is_one_of(quarantined->status, statuses, 2) || !ow_sql_is_null(row, 9) ||
+         !ow_sql_is_null(row, 10) || !ow_sql_is_null(row, 11))) {
+        return "its payload was erased, but it is still there or expected to be";
+    }
     if (quarantined->seen == 1 && ow_sql_i64(row, 12) != ow_sql_i64(row, 13)) {
         return "it was seen once, at two times";
     }
@@ -172,6 +180,11 @@ static enum ow_status expect(struct ow_verify *verify, const struct quarantined 
 static void read_again(struct ow_verify *verify, const struct quarantined *row,
                        struct ow_verify_reading *ret_reading)
 {
+    if (row->erased) {
+        verify->erased++;
+        ret_reading->unsure = true; /* there is nothing to be read */
+        return;
+    }
     verify->decoder.record_bytes_max = record_bytes_max(row);
     if (ow_slice_equals_text(row->reason, "oversize") &&
         verify->decoder.record_bytes_max == SIZE_MAX) {

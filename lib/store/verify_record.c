@@ -1,3 +1,4 @@
+#include "store/erased.h"
 #include "store/internal.h"
 #include "store/verify_internal.h"
 
@@ -43,12 +44,32 @@ static size_t newest_record(const struct ow_machine *newest, const char *name)
     return r;
 }
 
+static struct ow_slice text_of(const json_t *json)
+{
+    return (struct ow_slice){(const uint8_t *)json_string_value(json), json_string_length(json)};
+}
+
+/* A row that a step has recorded. */
+struct recorded {
+    const struct ow_recording *recording;
+    struct ow_slice key;
+    struct ow_slice hash; /* absent: its columns can be derived, for the step has its payload */
+    int64_t seq;
+};
+
+/* Whether a column is what the step says; of an erased one, where the step's version did not have
+ * it: else it is in the hash. */
 static bool is_derived(const struct ow_statement *row, const struct ow_table *table,
-                       const struct ow_recording *recording, const struct ow_verify_step *step)
+                       const struct recorded *recorded, const struct ow_verify_step *step)
 {
     for (size_t c = 0; c < table->column_count; c++) {
+        const struct ow_table *then = recorded->recording->table;
+        if (!ow_slice_is_absent(recorded->hash) &&
+            ow_verify_column(then, table->columns[c].name) != SIZE_MAX) {
+            continue;
+        }
         const struct ow_value stored = ow_sql_value(row, 1 + (int)c, NULL);
-        const struct ow_value should = expected(&table->columns[c], recording, step);
+        const struct ow_value should = expected(&table->columns[c], recorded->recording, step);
         if (!ow_value_equal(&stored, &should)) {
             return false;
         }
@@ -56,37 +77,61 @@ static bool is_derived(const struct ow_statement *row, const struct ow_table *ta
     return true;
 }
 
-static enum ow_status check_row(struct ow_verify *verify, const struct ow_recording *recording,
-                                const struct ow_verify_step *step, int64_t seq, struct ow_err *err)
+/* Whether the row has the hash that it had when its payload was erased. Without the hash key
+ * nobody can say. */
+static enum ow_status is_as_it_was(struct ow_verify *verify, const struct recorded *recorded,
+                                   bool *ret_is, struct ow_err *err)
+{
+    OW_BUFFER text = {0};
+    OW_STATEMENT row = {0};
+    char hash[OW_ERASED_HASH_TEXT];
+    bool found = false;
+    *ret_is = true;
+    if (ow_slice_is_absent(recorded->hash) || !verify->has_key) {
+        return OW_OK;
+    }
+    ow_erased_select(&text, "seq", recorded->recording->table);
+    OW_TRY(ow_sql_prepare(&verify->sql, ow_buffer_cstr(&text), &row, err));
+    ow_sql_bind_text(&row, recorded->key);
+    OW_TRY(ow_sql_step(&row, &found, err));
+    ow_erased_hash(&verify->hash_key, recorded->recording->table, recorded->key, &row, hash);
+    *ret_is = ow_slice_equals_text(recorded->hash, hash);
+    return OW_OK;
+}
+
+static enum ow_status check_row(struct ow_verify *verify, const struct recorded *recorded,
+                                const struct ow_verify_step *step, struct ow_err *err)
 {
     const struct ow_machine *newest = step->machine->newest;
-    const size_t r = newest_record(newest, recording->table->name);
+    const size_t r = newest_record(newest, recorded->recording->table->name);
     if (r == newest->record_count) {
         return OW_OK; /* a table that the newest version has no more */
     }
     struct ow_statement *find = &step->machine->record_of_key[r];
-    const struct ow_slice key = key_of(recording, step);
     bool row = false;
-    ow_sql_bind_text(find, key);
+    ow_sql_bind_text(find, recorded->key);
     OW_TRY(ow_sql_step(find, &row, err));
     ow_verify_checked(verify, OW_PROMISE_RECORDS, 1);
     if (!row) {
         ow_verify_broken(verify, OW_PROMISE_RECORDS,
                          "%s '" OW_SLICE_FMT "' is missing, though history row %" PRId64
                          " records it",
-                         newest->records[r].name, OW_SLICE_ARG(key), seq);
+                         newest->records[r].name, OW_SLICE_ARG(recorded->key), recorded->seq);
         return OW_OK;
     }
-    if (ow_sql_i64(find, 0) == seq && is_derived(find, &newest->records[r], recording, step)) {
-        if (seq < verify->next_ref) {
-            ow_verify_sum_add(&step->machine->record_rows[r], seq, NULL);
-        }
-    } else {
+    bool is_right = ow_sql_i64(find, 0) == recorded->seq &&
+                    is_derived(find, &newest->records[r], recorded, step);
+    ow_sql_reset(find);
+    if (is_right) {
+        OW_TRY(is_as_it_was(verify, recorded, &is_right, err));
+    }
+    if (!is_right) {
         ow_verify_broken(verify, OW_PROMISE_RECORDS,
                          "%s '" OW_SLICE_FMT "' is not what history row %" PRId64 " records",
-                         newest->records[r].name, OW_SLICE_ARG(key), seq);
+                         newest->records[r].name, OW_SLICE_ARG(recorded->key), recorded->seq);
+    } else if (recorded->seq < verify->next_ref) {
+        ow_verify_sum_add(&step->machine->record_rows[r], recorded->seq, NULL);
     }
-    ow_sql_reset(find);
     return OW_OK;
 }
 
@@ -94,7 +139,27 @@ enum ow_status ow_verify_record_derived(struct ow_verify *verify, const struct o
                                         int64_t seq, struct ow_err *err)
 {
     for (size_t i = 0; i < step->transition->recording_count; i++) {
-        OW_TRY(check_row(verify, &step->transition->recordings[i], step, seq, err));
+        const struct ow_recording *recording = &step->transition->recordings[i];
+        const struct recorded recorded = {
+            .recording = recording, .key = key_of(recording, step), .seq = seq};
+        OW_TRY(check_row(verify, &recorded, step, err));
+    }
+    return OW_OK;
+}
+
+enum ow_status ow_verify_record_kept(struct ow_verify *verify, const struct ow_verify_step *step,
+                                     const json_t *records, int64_t seq, struct ow_err *err)
+{
+    for (size_t i = 0; i < step->transition->recording_count; i++) {
+        const json_t *pair = json_array_get(records, i);
+        const json_t *hash = json_array_get(pair, 1);
+        const struct recorded recorded = {.recording = &step->transition->recordings[i],
+                                          .key = text_of(json_array_get(pair, 0)),
+                                          /* What is no text is no row's hash. */
+                                          .hash =
+                                              json_is_string(hash) ? text_of(hash) : OW_SLICE(""),
+                                          .seq = seq};
+        OW_TRY(check_row(verify, &recorded, step, err));
     }
     return OW_OK;
 }
@@ -110,10 +175,13 @@ static bool is_recorded(const struct ow_verify *verify, const struct ow_past *pa
     OW_JSON *data =
         json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
     step.data = data;
+    struct ow_erased erased;
+    const bool is_erased = ow_erased_read(data, &erased);
     for (size_t i = 0; i < step.transition->recording_count; i++) {
         const struct ow_recording *recording = &step.transition->recordings[i];
+        const struct ow_slice kept = text_of(json_array_get(json_array_get(erased.records, i), 0));
         if (strcmp(recording->table->name, table->name) == 0 &&
-            ow_slice_equal(key_of(recording, &step), key)) {
+            ow_slice_equal(is_erased ? kept : key_of(recording, &step), key)) {
             return true;
         }
     }

@@ -41,7 +41,7 @@ enum ow_topic_promise {
     X(CLAIM_IN, "SELECT fingerprint, ref FROM ow_claims WHERE bucket = ? AND key = ?")             \
     X(CLAIM, "SELECT c.fingerprint, c.ref, c.bucket FROM ow_bucket b CROSS JOIN ow_claims c"       \
              " WHERE c.bucket = b.bucket AND c.key = ?")                                           \
-    X(PRUNED, "SELECT (SELECT min(opened_at_ms) FROM ow_bucket WHERE class = ?1), value"           \
+    X(PRUNED, "SELECT value"                                                                       \
               " FROM ow_meta WHERE key = 'pruned.' || ?1")                                         \
     X(HISTORY, "SELECT source, message_id, entity_id, event_type, topic, partition, offset"        \
                " FROM ow_history WHERE seq = ?")                                                   \

@@ -79,7 +79,7 @@ static enum ow_status read_again(struct ow_verify_topic *topic, const struct ow_
     return OW_OK;
 }
 
-/* Whether the claim of a record may have been pruned: no bucket from its time is left. */
+/* Whether the claim of a record may have been pruned: it is from before the horizon. */
 static enum ow_status may_be_pruned(struct ow_verify_topic *topic, const struct reading *reading,
                                     bool *ret_may, struct ow_err *err)
 {
@@ -89,8 +89,7 @@ static enum ow_status may_be_pruned(struct ow_verify_topic *topic, const struct 
     OW_TRY(ow_sql_step(read, &row, err));
     *ret_may = false;
     if (row) {
-        const int64_t since_ms = ow_sql_i64(read, ow_sql_is_null(read, 0) ? 1 : 0);
-        *ret_may = reading->event.record->timestamp_ms < since_ms;
+        *ret_may = reading->event.record->timestamp_ms < ow_sql_i64(read, 0);
         ow_sql_reset(read);
     }
     return OW_OK;

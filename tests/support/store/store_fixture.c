@@ -150,6 +150,18 @@ void ow_fixture_commit(struct ow_fixture *fixture)
     fixture->position.stored = true;
 }
 
+void ow_fixture_tend(struct ow_fixture *fixture, int64_t limit_ms)
+{
+    const struct ow_tending tending = {
+        .now_ms = fixture->clock.now_ms, .limit_ms = limit_ms, .rows = 1000};
+    bool more = true;
+    while (more) {
+        if (ow_store_tend(fixture->store, &tending, &more, &fixture->err) != OW_OK) {
+            fail_msg("tend: %s", fixture->err.text);
+        }
+    }
+}
+
 static void must_read(struct ow_fixture *fixture)
 {
     if (ow_fixture_read(fixture) != OW_OK) {
@@ -176,7 +188,9 @@ enum ow_outcome ow_fixture_judge(struct ow_fixture *fixture, const struct ow_rec
             if (parked->event == NULL) {
                 parked->event = OW_ARENA_NEW(&fixture->arena, struct ow_event);
                 ow_event_decode(&fixture->decoder, &parked->record, &fixture->arena, parked->event);
-                ow_world_want_rows(&fixture->world, parked->event);
+                if (parked->event->verdict == OW_OUTCOME_APPLIED) {
+                    ow_world_want_rows(&fixture->world, parked->event);
+                }
             }
         }
     }

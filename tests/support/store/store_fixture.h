@@ -43,6 +43,8 @@ void ow_fixture_begin(struct ow_fixture *fixture);
 enum ow_status ow_fixture_read(struct ow_fixture *fixture);
 enum ow_status ow_fixture_write(struct ow_fixture *fixture);
 void ow_fixture_commit(struct ow_fixture *fixture);
+/* All that is to be done between batches; limit_ms: see ow_tending. */
+void ow_fixture_tend(struct ow_fixture *fixture, int64_t limit_ms);
 
 /* Judges one record within the batch, at the next offset, or again at a lower one. */
 enum ow_outcome ow_fixture_judge(struct ow_fixture *fixture, const struct ow_record *record);

@@ -4,14 +4,22 @@
 /* Each runs the tests of one file and returns how many failed. */
 int ow_test_batch(void);
 int ow_test_claim(void);
+int ow_test_claim_fault(void);
+int ow_test_claims_survey(void);
 int ow_test_entity(void);
+int ow_test_erase(void);
 int ow_test_explain(void);
+int ow_test_explain_difference(void);
+int ow_test_filter(void);
+int ow_test_filter_pieces(void);
 int ow_test_headers(void);
 int ow_test_open(void);
 int ow_test_position(void);
+int ow_test_prune(void);
 int ow_test_quarantine(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
+int ow_test_two_writers(void);
 int ow_test_verify(void);
 int ow_test_verify_edits(void);
 int ow_test_verify_live(void);

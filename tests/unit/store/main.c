@@ -9,6 +9,11 @@ int main(void)
     failed += ow_test_batch();
     failed += ow_test_position();
     failed += ow_test_claim();
+    failed += ow_test_claim_fault();
+    failed += ow_test_filter();
+    failed += ow_test_filter_pieces();
+    failed += ow_test_prune();
+    failed += ow_test_two_writers();
     failed += ow_test_entity();
     failed += ow_test_quarantine();
     failed += ow_test_seal();
@@ -17,5 +22,8 @@ int main(void)
     failed += ow_test_verify_live();
     failed += ow_test_verify_topic();
     failed += ow_test_explain();
+    failed += ow_test_claims_survey();
+    failed += ow_test_explain_difference();
+    failed += ow_test_erase();
     return failed == 0 ? 0 : 1;
 }

@@ -5,9 +5,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -27,6 +27,7 @@ static int start_group(void **state)
     shelf->filled.bucket_claims = 5;
     ow_fixture_open(&shelf->filled);
     ow_fixture_fill(&shelf->filled);
+    ow_fixture_tend(&shelf->filled, INT64_MIN);
     ow_fixture_close(&shelf->filled);
     *state = shelf;
     return 0;

@@ -262,8 +262,9 @@ static void verify_topic__pruned_claims__are_not_missed(void **state)
     struct bench *bench = *state;
     ow_fixture_exec(
         &bench->fixture,
-        "INSERT INTO ow_meta SELECT 'pruned.' || class, 0 FROM ow_bucket LIMIT 1;"
-        "DELETE FROM ow_claims WHERE bucket = 1; DELETE FROM ow_bucket WHERE bucket = 1");
+        "DELETE FROM ow_claims WHERE bucket = 1; DELETE FROM ow_bucket WHERE bucket = 1;"
+        "INSERT INTO ow_meta SELECT 'pruned.' || class, min(opened_at_ms) FROM ow_bucket;"
+        "INSERT INTO ow_meta SELECT 'pruned_below.' || class, 2 FROM ow_bucket LIMIT 1");
     const struct ow_verify_topic_result result = verify(bench, 0, 0);
     assert_int_equal(find(&result, "topic_claims_match")->broken, 2); /* the conflicts with e1 */
     assert_true(result.remarks.pruned >= 3);

@@ -1,0 +1,287 @@
+#include "store/bucket.h"
+
+#include "store/internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void add_sealed(struct ow_store *store, const struct ow_sealed_bucket *bucket)
+{
+    if (store->live.sealed_count == store->sealed_capacity) {
+        store->sealed_capacity = store->sealed_capacity == 0 ? 64 : 2 * store->sealed_capacity;
+        store->sealed = reallocarray(store->sealed, store->sealed_capacity, sizeof(*store->sealed));
+        OW_INVARIANT(store->sealed != NULL);
+    }
+    store->sealed[store->live.sealed_count++] = *bucket;
+}
+
+static bool is_used(const struct ow_store *store, int64_t class_ms)
+{
+    for (size_t i = 0; i < store->used_count; i++) {
+        if (store->used_ms[i] == class_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The retentions that event types have. */
+static enum ow_status load_used(struct ow_store *store, const struct ow_machines *machines,
+                                struct ow_err *err)
+{
+    for (size_t i = 0; i < machines->count; i++) {
+        const struct ow_machine *machine = machines->list[i];
+        for (size_t e = 0; e < machine->event_count; e++) {
+            const int64_t class_ms = machine->events[e].claim->retention_ms;
+            if (is_used(store, class_ms)) {
+                continue;
+            }
+            if (store->used_count == OW_STORE_CLASSES_MAX) {
+                return ow_fail(err, OW_BAD_CONFIG, "there are more than %d claim retentions",
+                               OW_STORE_CLASSES_MAX);
+            }
+            store->used_ms[store->used_count++] = class_ms;
+        }
+    }
+    return OW_OK;
+}
+
+struct ow_horizon *ow_bucket_add_horizon(struct ow_store *store, int64_t class_ms)
+{
+    if (store->horizon_count == OW_STORE_CLASSES_MAX) {
+        return NULL;
+    }
+    struct ow_horizon *horizon = &store->horizons[store->horizon_count++];
+    *horizon = (struct ow_horizon){
+        .class_ms = class_ms, .horizon_ms = INT64_MIN, .retired = !is_used(store, class_ms)};
+    return horizon;
+}
+
+/* 'pruned.<class>' and 'pruned_below.<class>' are written by prune.c. */
+static enum ow_status load_horizons(struct ow_store *store, struct ow_err *err)
+{
+    OW_STATEMENT statement = {0};
+    OW_TRY(ow_sql_prepare(&store->sql,
+                          "SELECT CAST(substr(h.key, 8) AS INTEGER), h.value,"
+                          " coalesce((SELECT b.value FROM ow_meta b"
+                          " WHERE b.key = 'pruned_below.' || substr(h.key, 8)), 0)"
+                          " FROM ow_meta h WHERE h.key GLOB 'pruned.*'",
+                          &statement, err));
+    bool row = false;
+    OW_TRY(ow_sql_step(&statement, &row, err));
+    while (row) {
+        struct ow_horizon *horizon = ow_bucket_add_horizon(store, ow_sql_i64(&statement, 0));
+        if (horizon == NULL) {
+            return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
+                           OW_STORE_CLASSES_MAX);
+        }
+        horizon->horizon_ms = ow_sql_i64(&statement, 1);
+        horizon->below_bucket = ow_sql_i64(&statement, 2);
+        OW_TRY(ow_sql_step(&statement, &row, err));
+    }
+    return OW_OK;
+}
+
+static bool is_doomed(const struct ow_store *store, int64_t bucket, int64_t class_ms)
+{
+    for (size_t i = 0; i < store->horizon_count; i++) {
+        if (store->horizons[i].class_ms == class_ms) {
+            return bucket < store->horizons[i].below_bucket;
+        }
+    }
+    return false;
+}
+
+static enum ow_status load_one(struct ow_store *store, const struct ow_statement *row,
+                               struct ow_err *err)
+{
+    const int64_t bucket = ow_sql_i64(row, 0);
+    const int64_t class_ms = ow_sql_i64(row, 1);
+    const int64_t claims = ow_sql_i64(row, 4);
+    if (!ow_sql_is_null(row, 3)) {
+        add_sealed(store, &(struct ow_sealed_bucket){.bucket = bucket,
+                                                     .class_ms = class_ms,
+                                                     .sealed_at_ms = ow_sql_i64(row, 3),
+                                                     .claims = claims,
+                                                     .doomed = is_doomed(store, bucket, class_ms)});
+    } else if (store->live.open_count == OW_STORE_CLASSES_MAX) {
+        return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
+                       OW_STORE_CLASSES_MAX);
+    } else {
+        store->live.open[store->live.open_count++] =
+            (struct ow_open_bucket){.class_ms = class_ms,
+                                    .bucket = bucket,
+                                    .claims = claims,
+                                    .opened_at_ms = ow_sql_i64(row, 2)};
+    }
+    store->live.claims += claims;
+    store->live.last_bucket = bucket;
+    return OW_OK;
+}
+
+enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *machines,
+                              struct ow_err *err)
+{
+    OW_TRY(load_used(store, machines, err));
+    OW_TRY(load_horizons(store, err));
+    for (size_t i = 0; i < store->horizon_count; i++) {
+        /* The number of a bucket that is gone is not given again: its filter may still be there. */
+        const int64_t last = store->horizons[i].below_bucket - 1;
+        store->live.last_bucket = last > store->live.last_bucket ? last : store->live.last_bucket;
+    }
+    OW_STATEMENT statement = {0};
+    OW_TRY(ow_sql_prepare(&store->sql,
+                          "SELECT bucket, class, opened_at_ms, sealed_at_ms, claims FROM ow_bucket"
+                          " ORDER BY bucket",
+                          &statement, err));
+    const int64_t pruned_last = store->live.last_bucket;
+    bool row = false;
+    OW_TRY(ow_sql_step(&statement, &row, err));
+    while (row) {
+        OW_TRY(load_one(store, &statement, err));
+        OW_TRY(ow_sql_step(&statement, &row, err));
+    }
+    store->live.last_bucket =
+        pruned_last > store->live.last_bucket ? pruned_last : store->live.last_bucket;
+    return OW_OK;
+}
+
+static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int64_t now_ms,
+                                  struct ow_open_bucket **ret_bucket, struct ow_err *err)
+{
+    if (store->live.open_count == OW_STORE_CLASSES_MAX) {
+        return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
+                       OW_STORE_CLASSES_MAX);
+    }
+    struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_OPEN);
+    ow_sql_bind_i64(statement, store->live.last_bucket + 1);
+    ow_sql_bind_i64(statement, class_ms);
+    ow_sql_bind_i64(statement, now_ms);
+    ow_sql_bind_null(statement);
+    ow_sql_bind_i64(statement, 0);
+    OW_TRY(ow_seal_insert(store, OW_SEAL_BUCKET, 0, statement, NULL, err));
+    store->live.last_bucket++;
+    struct ow_open_bucket *bucket = &store->live.open[store->live.open_count++];
+    *bucket = (struct ow_open_bucket){
+        .class_ms = class_ms, .bucket = store->live.last_bucket, .opened_at_ms = now_ms};
+    *ret_bucket = bucket;
+    return OW_OK;
+}
+
+enum ow_status ow_bucket_find(struct ow_store *store, int64_t class_ms, int64_t now_ms,
+                              struct ow_open_bucket **ret_bucket, struct ow_err *err)
+{
+    for (size_t i = 0; i < store->live.open_count; i++) {
+        if (store->live.open[i].class_ms == class_ms) {
+            *ret_bucket = &store->live.open[i];
+            return OW_OK;
+        }
+    }
+    return open_bucket(store, class_ms, now_ms, ret_bucket, err);
+}
+
+/* Runs one change of one row of ow_bucket, whose parameters are bound. */
+static enum ow_status change(struct ow_store *store, struct ow_statement *statement, int64_t bucket,
+                             struct ow_err *err)
+{
+    struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_BUCKET_ROW);
+    int64_t changes = 0;
+    ow_sql_bind_i64(row, bucket);
+    OW_TRY(ow_seal_take(store, OW_SEAL_BUCKET, 0, row, err));
+    OW_TRY(ow_sql_run(statement, &changes, err));
+    OW_ENSURE(changes == 1);
+    ow_sql_bind_i64(row, bucket);
+    return ow_seal_put(store, OW_SEAL_BUCKET, 0, row, err);
+}
+
+static enum ow_status write_count(struct ow_store *store, enum ow_statement_name name,
+                                  int64_t bucket, int64_t claims, struct ow_err *err)
+{
+    struct ow_statement *statement = ow_store_statement(store, name);
+    ow_sql_bind_i64(statement, claims);
+    ow_sql_bind_i64(statement, bucket);
+    return change(store, statement, bucket, err);
+}
+
+enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *bucket, int64_t now_ms,
+                              struct ow_err *err)
+{
+    struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_SEAL);
+    /* Where the wall clock was set back: what was claimed before keeps its retention. */
+    const int64_t sealed_at_ms = now_ms > bucket->opened_at_ms ? now_ms : bucket->opened_at_ms;
+    OW_TRY(write_count(store, OW_STATEMENT_BUCKET_COUNT, bucket->bucket, bucket->claims, err));
+    ow_sql_bind_i64(statement, sealed_at_ms);
+    ow_sql_bind_i64(statement, bucket->bucket);
+    OW_TRY(change(store, statement, bucket->bucket, err));
+    add_sealed(store, &(struct ow_sealed_bucket){.bucket = bucket->bucket,
+                                                 .class_ms = bucket->class_ms,
+                                                 .sealed_at_ms = sealed_at_ms,
+                                                 .claims = bucket->claims});
+    /* the next claim of the class opens a new one */
+    *bucket = store->live.open[--store->live.open_count];
+    return OW_OK;
+}
+
+/*
+ * Small buckets are written fast, for their part of the tree stays in memory, and few buckets are
+ * looked up with little: so a bucket grows with the store, to a share of all claims.
+ */
+static int64_t full_at(const struct ow_store *store)
+{
+    const int64_t share = store->live.claims / OW_BUCKETS_AIM;
+    return share > store->bucket_claims ? share : store->bucket_claims;
+}
+
+enum ow_status ow_bucket_count(struct ow_store *store, struct ow_open_bucket *bucket,
+                               int64_t now_ms, struct ow_err *err)
+{
+    bucket->claims++;
+    store->live.claims++;
+    return bucket->claims < full_at(store) ? OW_OK : ow_bucket_seal(store, bucket, now_ms, err);
+}
+
+/* Whether a bucket had as many claims before. */
+static bool was_open(const struct ow_marks *before, const struct ow_open_bucket *bucket)
+{
+    for (size_t i = 0; i < before->open_count; i++) {
+        if (before->open[i].bucket == bucket->bucket) {
+            return before->open[i].claims == bucket->claims;
+        }
+    }
+    return false;
+}
+
+enum ow_status ow_bucket_write_counts(struct ow_store *store, const struct ow_marks *before,
+                                      struct ow_err *err)
+{
+    for (size_t i = 0; i < store->live.open_count; i++) {
+        const struct ow_open_bucket *bucket = &store->live.open[i];
+        if (!was_open(before, bucket)) {
+            OW_TRY(
+                write_count(store, OW_STATEMENT_BUCKET_COUNT, bucket->bucket, bucket->claims, err));
+        }
+    }
+    return OW_OK;
+}
+
+enum ow_status ow_bucket_shrink(struct ow_store *store, const struct ow_sealed_bucket *bucket,
+                                int64_t claims, struct ow_err *err)
+{
+    if (claims > 0) {
+        return write_count(store, OW_STATEMENT_BUCKET_SHRINK, bucket->bucket, claims, err);
+    }
+    struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_DELETE);
+    ow_sql_bind_i64(statement, bucket->bucket);
+    OW_TRY(change(store, statement, bucket->bucket, err));
+    return ow_seal_drop(store, OW_SEAL_CLAIMS, bucket->bucket, err);
+}
+
+struct ow_sealed_bucket *ow_bucket_sealed(const struct ow_store *store, int64_t bucket)
+{
+    for (size_t i = 0; i < store->live.sealed_count; i++) {
+        if (store->sealed[i].bucket == bucket) {
+            return &store->sealed[i];
+        }
+    }
+    return NULL;
+}

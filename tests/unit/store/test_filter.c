@@ -1,0 +1,216 @@
+/*
+ * Filters against a plain list of what was claimed: whatever is claimed, rolled back, sealed,
+ * built, merged, pruned, interrupted, killed or damaged in between, a look-up says what the list
+ * says.
+ */
+#include "claim_story.h"
+#include "groups.h"
+#include "store/internal.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ACTIONS = 90, SEEDS = 4, SEEDS_MORE = 60 };
+
+static int seeds(void)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the test is one thread */
+    return getenv("ONCEWARD_MORE") == NULL ? SEEDS : SEEDS_MORE;
+}
+
+/* Both clocks, or stream time behind, or not known. */
+static int64_t some_limit(struct ow_story *story)
+{
+    const int64_t now_ms = story->fixture.clock.now_ms;
+    const uint64_t choice = ow_story_random(story, 4);
+    if (choice == 0) {
+        return INT64_MIN;
+    }
+    return choice == 1 ? now_ms - (int64_t)ow_story_random(story, UINT64_C(100) * 3600000) : now_ms;
+}
+
+static void damage(struct ow_story *story)
+{
+    static const char *const ways[] = {
+        "UPDATE ow_filter SET bits = CAST(substr(bits, 1, length(bits) - 9) || x'5a' ||"
+        " substr(bits, length(bits) - 7) AS BLOB) WHERE id % 2 = 0",
+        "UPDATE ow_filter SET bits = CAST(substr(bits, 1, 20) || x'ff' || substr(bits, 22)"
+        " AS BLOB)",
+        "UPDATE ow_filter SET bits = substr(bits, 1, 40)",
+        "UPDATE ow_filter SET bits = x''",
+        "UPDATE ow_filter SET checksum = checksum + 1 WHERE id % 3 = 0",
+        "UPDATE ow_filter SET first_bucket = first_bucket + 1",
+        "UPDATE ow_filter SET last_bucket = last_bucket + 1",
+        "UPDATE ow_filter SET chunk = chunk + 1 WHERE id % 2 = 1",
+        "UPDATE ow_filter SET id = id + 1000 WHERE id % 2 = 1",
+        "INSERT OR REPLACE INTO ow_filter SELECT id, first_bucket, last_bucket, chunk + 1,"
+        " checksum, bits FROM ow_filter",
+        "INSERT OR REPLACE INTO ow_filter SELECT id + 7, first_bucket, last_bucket, chunk,"
+        " checksum, bits FROM ow_filter",
+        "DELETE FROM ow_filter WHERE id % 2 = 0",
+        "DELETE FROM ow_filter",
+        "DELETE FROM ow_filter; DELETE FROM ow_meta WHERE key GLOB 'seal.*'",
+    };
+    ow_fixture_close(&story->fixture);
+    ow_fixture_exec(&story->fixture, ways[ow_story_random(story, sizeof(ways) / sizeof(ways[0]))]);
+    ow_fixture_open(&story->fixture);
+}
+
+static void act(struct ow_story *story)
+{
+    const uint64_t choice = ow_story_random(story, 100);
+    if (choice < 40) {
+        ow_story_batch(story);
+    } else if (choice < 85) {
+        (void)ow_story_tend(story, some_limit(story), 1 + ow_story_random(story, 60));
+    } else if (choice < 92) {
+        story->fixture.clock.now_ms += (int64_t)ow_story_random(story, UINT64_C(12) * 3600000);
+    } else if (choice < 96) {
+        ow_story_reopen(story);
+    } else {
+        ow_story_crash(story);
+    }
+}
+
+static void play(uint64_t seed, bool damaged)
+{
+    struct ow_story story;
+    ow_story_init(&story, seed, 0);
+    story.fixture.bucket_claims = 1 + (int64_t)ow_story_random(&story, 1 + seed % 50);
+    ow_story_reopen(&story);
+    for (int i = 0; i < ACTIONS; i++) {
+        act(&story);
+        ow_story_check_keys(&story);
+        if (i % 9 == 0) {
+            ow_story_verify(&story);
+        }
+        if (damaged && i % 15 == 14) {
+            damage(&story);
+            ow_story_check_keys(&story);
+            ow_story_tend_all(&story, story.fixture.clock.now_ms);
+            ow_story_check_tended(&story);
+        }
+    }
+    ow_story_tend_all(&story, story.fixture.clock.now_ms);
+    ow_story_check_tended(&story);
+    ow_story_check_keys(&story);
+    ow_story_verify(&story);
+    ow_story_done(&story);
+}
+
+static void look_up__whatever_happened__says_what_a_plain_set_says(void **state)
+{
+    (void)state;
+    for (int seed = 1; seed <= seeds(); seed++) {
+        play((uint64_t)seed, false);
+    }
+}
+
+static void look_up__filters_that_somebody_damaged__are_built_anew(void **state)
+{
+    (void)state;
+    for (int seed = 1001; seed <= 1000 + seeds(); seed++) {
+        play((uint64_t)seed, true);
+    }
+}
+
+/* A word has room for 2^OW_FILTER_INDEX_BITS groups of buckets. */
+static void look_up__filter_of_more_buckets_than_words_tell_apart__finds_all(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    ow_story_init(&story, 5, 1);
+    uint32_t most = 0;
+    for (int i = 0; i < 8; i++) {
+        ow_story_take(&story, 1, 75);
+        for (int step = 0; ow_story_tend(&story, INT64_MIN, 100); step++) {
+            if (step % 16 == 0) {
+                ow_story_check_keys(&story);
+            }
+        }
+        ow_story_check_keys(&story);
+        ow_story_verify(&story);
+        ow_story_check_tended(&story);
+    }
+    const struct ow_filters *filters = &story.fixture.store->filters;
+    for (size_t i = 0; i < filters->count; i++) {
+        most = filters->list[i]->bucket_count > most ? filters->list[i]->bucket_count : most;
+    }
+    assert_true(most > UINT32_C(1) << OW_FILTER_INDEX_BITS);
+    ow_story_done(&story);
+}
+
+/* Eight buckets of five claims, and their filters are being made one. */
+static void start_merge(struct ow_story *story)
+{
+    ow_story_init(story, 6, 5);
+    ow_story_take(story, 1, 5);
+    story->fixture.clock.now_ms++; /* the first one's time is over before that of the others */
+    ow_story_take(story, 1, 35);
+    while (story->fixture.store->filters.jobs[1].last_bytes == 0) {
+        assert_true(ow_story_tend(story, INT64_MIN, 5));
+    }
+}
+
+/* Until it is there each key costs a look-up in the bucket. */
+static void build__bucket_that_is_sealed_during_a_merge__does_not_wait_for_it(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    start_merge(&story);
+    const struct ow_store *store = story.fixture.store;
+    const int64_t merge = store->filters.jobs[1].filter->id;
+    ow_story_take(&story, 1, 5);
+    while (!store->sealed[8].filtered) {
+        assert_non_null(store->filters.jobs[1].filter);
+        assert_true(ow_story_tend(&story, INT64_MIN, 5));
+    }
+    assert_int_equal(store->filters.jobs[1].filter->id, merge);
+    ow_story_tend_all(&story, INT64_MIN);
+    assert_int_equal(store->filters.count, 2);
+    ow_story_check_keys(&story);
+    ow_story_verify(&story);
+    ow_story_done(&story);
+}
+
+static void build__bucket_that_is_pruned_during_its_merge__is_left_out(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    start_merge(&story);
+    const struct ow_store *store = story.fixture.store;
+    const int64_t merge = store->filters.jobs[1].filter->id;
+    const int64_t first = store->sealed[0].bucket;
+    const int64_t limit_ms = store->sealed[0].sealed_at_ms + store->sealed[0].class_ms;
+    while (ow_bucket_sealed(store, first) != NULL) {
+        assert_true(ow_story_tend(&story, limit_ms, 1));
+        ow_story_check_keys(&story);
+    }
+    assert_int_equal(store->filters.jobs[1].filter->id, merge);
+    ow_story_tend_all(&story, INT64_MIN);
+    assert_int_equal(store->filters.count, 1);
+    assert_int_equal(store->filters.list[0]->id, merge);
+    assert_int_equal(store->filters.list[0]->buckets[0], 0);
+    ow_story_check_keys(&story);
+    ow_story_verify(&story);
+    ow_story_reopen(&story);
+    assert_int_equal(story.fixture.store->filters.count, 1);
+    ow_story_check_keys(&story);
+    ow_story_done(&story);
+}
+
+int ow_test_filter(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(look_up__whatever_happened__says_what_a_plain_set_says),
+        cmocka_unit_test(look_up__filters_that_somebody_damaged__are_built_anew),
+        cmocka_unit_test(look_up__filter_of_more_buckets_than_words_tell_apart__finds_all),
+        cmocka_unit_test(build__bucket_that_is_sealed_during_a_merge__does_not_wait_for_it),
+        cmocka_unit_test(build__bucket_that_is_pruned_during_its_merge__is_left_out),
+    };
+    return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
+}
