@@ -129,8 +129,10 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
         status = judge_together(apply, events, event_count, &totals, err);
     }
     if (status == OW_RECORD_REFUSED) {
+        const int64_t same_offset = totals.same_offset; /* the second pass leaves them out */
         ow_batch_roll_back(apply);
         totals = apply->totals;
+        totals.same_offset = same_offset;
         status = ow_poison_judge_one_by_one(apply, events, event_count, &totals, err);
     }
     ow_arena_done(&list_arena);
@@ -251,12 +253,26 @@ static enum ow_status time_out(struct ow_apply *apply, int64_t limit_ms, size_t 
     return ow_batch_commit(apply, err);
 }
 
+/* What is over by wall clock and stream time both is over. */
+static int64_t limit_of(const struct ow_apply *apply, int64_t now_ms, bool ends_hold)
+{
+    const int64_t stream_ms = ow_partitions_stream_time_ms(&apply->partitions, now_ms, ends_hold);
+    return stream_ms < now_ms ? stream_ms : now_ms;
+}
+
+enum ow_status ow_apply_tend(struct ow_apply *apply, bool ends_hold, size_t rows, bool *ret_more,
+                             struct ow_err *err)
+{
+    const int64_t now_ms = ow_clock_now_ms(&apply->options.clock);
+    const struct ow_tending tending = {
+        .now_ms = now_ms, .limit_ms = limit_of(apply, now_ms, ends_hold), .rows = rows};
+    return ow_store_tend(apply->options.store, &tending, ret_more, err);
+}
+
 enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *ret_more,
                                   struct ow_err *err)
 {
-    const int64_t now_ms = ow_clock_now_ms(&apply->options.clock);
-    const int64_t stream_ms = ow_partitions_stream_time_ms(&apply->partitions, now_ms, ends_hold);
-    const int64_t limit_ms = stream_ms < now_ms ? stream_ms : now_ms;
+    const int64_t limit_ms = limit_of(apply, ow_clock_now_ms(&apply->options.clock), ends_hold);
     *ret_more = false;
     if (ow_store_parked_count(apply->options.store) == 0 ||
         ow_store_first_deadline_ms(apply->options.store) > limit_ms) {

@@ -27,7 +27,10 @@ struct ow_apply_options {
 struct ow_totals {
     int64_t records; /* handled, re-reads included; not what was dropped */
     int64_t counts[OW_OUTCOME_COUNT];
-    int64_t reread;
+    int64_t other_channel; /* of the duplicates; the others are another offset with the same id */
+    int64_t reread;        /* replays: below the high mark, where an operator moved the group */
+    int64_t same_offset;   /* dropped below the position: fetched again. In no store, for they are
+                              not handled at all */
     int64_t batches;
 };
 
@@ -68,5 +71,12 @@ enum ow_status ow_apply_forget_seen(struct ow_apply *apply, struct ow_err *err) 
  */
 enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *ret_more,
                                   struct ow_err *err) OW_MUST_USE;
+
+/*
+ * What the store needs done between batches (ow_store_tend): one small step a call; *ret_more:
+ * there is more to do. rows: claims to be looked at, at most.
+ */
+enum ow_status ow_apply_tend(struct ow_apply *apply, bool ends_hold, size_t rows, bool *ret_more,
+                             struct ow_err *err) OW_MUST_USE;
 
 #endif

@@ -120,6 +120,18 @@ static enum ow_status check_anchor(struct ow_apply *apply, struct ow_partition *
         OW_SLICE_ARG(record->topic), (int)record->partition, (long long)record->offset);
 }
 
+/*
+ * A record that was dropped because its offset is handled already; not the one that an assignment
+ * fetches on purpose, to compare it with the anchor, and none of an older assignment.
+ */
+static bool is_same_offset(const struct ow_apply *apply, const struct ow_partition *partition,
+                           const struct ow_record *record)
+{
+    const bool is_anchor =
+        partition->check_anchor && record->offset == partition->settled.next_offset - 1;
+    return record->generation == apply->generation && !is_anchor;
+}
+
 static void count_totals(struct ow_totals *totals, const struct ow_decision *decision, bool reread)
 {
     totals->records++;
@@ -127,6 +139,7 @@ static void count_totals(struct ow_totals *totals, const struct ow_decision *dec
         totals->reread++;
     } else {
         totals->counts[decision->outcome]++;
+        totals->other_channel += decision->other_channel;
     }
 }
 
@@ -139,6 +152,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
     struct ow_partition *partition =
         ow_partitions_find(&apply->partitions, record->topic, record->partition);
     if (!ow_batch_is_wanted(apply, record)) {
+        totals->same_offset += is_same_offset(apply, partition, record);
         return check_anchor(apply, partition, record, err);
     }
     partition->check_anchor = false;

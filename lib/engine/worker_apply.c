@@ -4,7 +4,9 @@
 enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 5000,
-    ENDS_HOLD_MS = 15000 /* three times what consume.c takes between two confirmations */
+    ENDS_HOLD_MS = 15000, /* three times what consume.c takes between two confirmations */
+    TEND_ROWS = 16384,    /* some 10 ms, while no record waits */
+    TEND_ROWS_LEAST = 1024
 };
 
 /* Batches that hold up a stop or a revoke for too long become smaller; fast ones grow back. */
@@ -56,18 +58,33 @@ static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_
     return !worker->stopping;
 }
 
+/* A filter's rows are read some times until it is merged, so more of them than come. */
+static size_t tend_rows(struct ow_chunk *const *chunks, size_t count)
+{
+    size_t records = 0;
+    for (size_t i = 0; i < count; i++) {
+        records += chunks[i]->count;
+    }
+    return count == 0 ? TEND_ROWS : TEND_ROWS_LEAST + 4 * records;
+}
+
 /*
  * What is due without a record. Where the store is full it is left for later: the records have
- * nothing to wait for.
+ * nothing to wait for. rows: see ow_apply_tend.
  */
-static enum ow_status apply_nothing(struct ow_worker *worker, bool ends_hold, bool *ret_more,
-                                    struct ow_err *err)
+static enum ow_status apply_nothing(struct ow_worker *worker, bool ends_hold, size_t rows,
+                                    bool *ret_more, struct ow_err *err)
 {
-    *ret_more = false;
+    bool more_overdue = false;
+    bool more_to_tend = false;
     enum ow_status status = ow_apply_forget_seen(&worker->apply, err);
     if (status == OW_OK) {
-        status = ow_apply_deadlines(&worker->apply, ends_hold, ret_more, err);
+        status = ow_apply_deadlines(&worker->apply, ends_hold, &more_overdue, err);
     }
+    if (status == OW_OK) {
+        status = ow_apply_tend(&worker->apply, ends_hold, rows, &more_to_tend, err);
+    }
+    *ret_more = status == OW_OK && (more_overdue || more_to_tend);
     if (status != OW_OK && ow_status_action(status) == OW_ACTION_RETRY) {
         ow_log(OW_LOG_ERROR, "store_retry", "error=\"%s\"", err->text);
         return OW_OK;
@@ -178,7 +195,7 @@ void *ow_worker_apply_thread(void *context)
             ow_worker_lock(worker);
             const bool ends_hold = do_ends_hold(worker, count);
             ow_worker_unlock(worker);
-            status = apply_nothing(worker, ends_hold, &more, &err);
+            status = apply_nothing(worker, ends_hold, tend_rows(chunks, count), &more, &err);
             deadlines_ns = more ? 0 : now_ns;
         }
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
@@ -216,7 +233,7 @@ void ow_worker_tick(struct ow_worker *worker)
     enum ow_status status = OW_OK;
     bool more = true;
     while (status == OW_OK && more) {
-        status = apply_nothing(worker, do_ends_hold(worker, 0), &more, &err);
+        status = apply_nothing(worker, do_ends_hold(worker, 0), TEND_ROWS, &more, &err);
     }
     ow_durables_exchange(&worker->durables, &worker->apply.partitions, worker->apply.generation);
     finish_batch(worker, 0, status, &err);

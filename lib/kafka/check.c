@@ -1,12 +1,11 @@
 #include "kafka/check.h"
 
 #include "base/arena.h"
-#include "base/parse.h"
+#include "kafka/describe.h"
 #include "kafka/settings.h"
 #include "kafka/within.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* An interactive command: long enough for a slow broker, short enough to wait for. */
 enum { ANSWER_MS = 5000, DESTROY_MS = 5000 };
@@ -97,92 +96,34 @@ static enum ow_status look_at_topics(struct look *look, struct ow_err *err)
     return OW_OK;
 }
 
-static bool setting_of(const rd_kafka_ConfigResource_t *resource, const char *name,
-                       int64_t *ret_value)
+static void check_batches(const struct look *look, const struct ow_kafka_topic_settings *settings)
 {
-    size_t count = 0;
-    const rd_kafka_ConfigEntry_t **const entries =
-        rd_kafka_ConfigResource_configs(resource, &count);
-    for (size_t i = 0; i < count; i++) {
-        const char *const value = rd_kafka_ConfigEntry_value(entries[i]);
-        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0 && value != NULL) {
-            return ow_parse_i64(ow_slice_of(value), ret_value);
-        }
-    }
-    return false;
-}
-
-static void check_settings(const struct look *look, const rd_kafka_ConfigResource_t *resource)
-{
-    const char *const topic = rd_kafka_ConfigResource_name(resource);
-    const struct ow_kafka_expectations *const expected = look->expectations;
-    const int64_t day_ms = INT64_C(86400000);
-    int64_t bytes = 0;
-    int64_t retention_ms = 0;
-    if (rd_kafka_ConfigResource_error(resource) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return;
-    }
-    if (setting_of(resource, "max.message.bytes", &bytes) &&
-        bytes > expected->record_bytes_max + 65536) {
-        ow_check_warning(look->check, topic,
+    const int64_t most = look->expectations->record_bytes_max;
+    if (settings->batch_bytes > most + 65536) {
+        ow_check_warning(look->check, settings->topic,
                          "takes batches of %lld bytes, limits.record_bytes is %lld: larger records "
                          "are quarantined (oversize)",
-                         (long long)bytes, (long long)expected->record_bytes_max);
-    }
-    if (setting_of(resource, "retention.ms", &retention_ms) &&
-        (retention_ms < 0 || retention_ms > expected->retention_ms)) {
-        const char *const kept =
-            retention_ms < 0 ? "for ever"
-                             : ow_arena_printf((struct ow_arena *)(uintptr_t)&look->arena,
-                                               "%lld days", (long long)(retention_ms / day_ms));
-        ow_check_warning(look->check, topic,
-                         "keeps records %s, claims are kept %lld days: older ones that are read "
-                         "again are quarantined (expired)",
-                         kept, (long long)(expected->retention_ms / day_ms));
-    }
-}
-
-static void take_settings(const struct look *look, rd_kafka_event_t *event)
-{
-    const rd_kafka_DescribeConfigs_result_t *const result =
-        event == NULL ? NULL : rd_kafka_event_DescribeConfigs_result(event);
-    if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        ow_check_warning(look->check, "broker", "does not tell the settings of its topics%s%s",
-                         event == NULL ? "" : ": ",
-                         event == NULL ? "" : rd_kafka_event_error_string(event));
-        return;
-    }
-    size_t count = 0;
-    const rd_kafka_ConfigResource_t **const resources =
-        rd_kafka_DescribeConfigs_result_resources(result, &count);
-    for (size_t i = 0; i < count; i++) {
-        check_settings(look, resources[i]);
+                         (long long)settings->batch_bytes, (long long)most);
     }
 }
 
 static void look_at_settings(struct look *look)
 {
-    const size_t count = look->options->topic_count;
-    rd_kafka_ConfigResource_t **const resources =
-        OW_ARENA_ARRAY(&look->arena, count, rd_kafka_ConfigResource_t *);
-    for (size_t i = 0; i < count; i++) {
-        resources[i] =
-            rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, look->options->topics[i]);
+    enum { SPARE_MS = 1000 }; /* that nobody answered is an answer too, and comes at the end */
+    struct ow_kafka_describe describe;
+    struct ow_kafka_answer answer;
+    ow_kafka_describe_ask(&describe, look->rk, look->options->topics, look->options->topic_count,
+                          ANSWER_MS);
+    if (!ow_kafka_describe_take(&describe, ANSWER_MS + SPARE_MS, &look->arena, &answer)) {
+        answer = (struct ow_kafka_answer){.topic_count = 0};
+        answer.status = ow_fail(&answer.err, OW_TEMPORARY, "no answer within %d s",
+                                (ANSWER_MS + SPARE_MS) / 1000);
     }
-    rd_kafka_queue_t *const queue = rd_kafka_queue_new(look->rk);
-    rd_kafka_AdminOptions_t *const how =
-        rd_kafka_AdminOptions_new(look->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    char text[256];
-    (void)rd_kafka_AdminOptions_set_request_timeout(how, ANSWER_MS, text, sizeof text);
-    rd_kafka_DescribeConfigs(look->rk, resources, count, how, queue);
-    rd_kafka_event_t *const event = rd_kafka_queue_poll(queue, ANSWER_MS);
-    take_settings(look, event);
-    if (event != NULL) {
-        rd_kafka_event_destroy(event);
+    ow_kafka_describe_done(&describe);
+    for (size_t i = 0; i < answer.topic_count; i++) {
+        check_batches(look, &answer.topics[i]);
     }
-    rd_kafka_AdminOptions_destroy(how);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_ConfigResource_destroy_array(resources, count);
+    ow_kafka_describe_compare(&answer, &look->expectations->retention, look->check);
 }
 
 void ow_kafka_check(const struct ow_kafka_options *options,

@@ -10,10 +10,11 @@
 
 #include "base/check.h"
 #include "kafka/source.h"
+#include "model/retention.h"
 
 struct ow_kafka_expectations {
     int64_t record_bytes_max; /* limits.record_bytes */
-    int64_t retention_ms;     /* the shortest claim retention of the machines */
+    struct ow_retention_rule retention;
 };
 
 void ow_kafka_check(const struct ow_kafka_options *options,

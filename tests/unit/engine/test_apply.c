@@ -94,13 +94,18 @@ static void batch__below_the_position_or_of_an_older_generation__is_dropped(void
     must(run_story(1, 0, 3));
     must(run_story(1, 2, 5));
     assert_int_equal(bench.apply.totals.records, 6);
+    assert_int_equal(bench.apply.totals.same_offset, 2);
     assign(2, OW_RESUME_STORED, 6);
     must(run_story(1, 6, 7));
     assert_int_equal(bench.apply.totals.records, 6);
+    assert_int_equal(bench.apply.totals.same_offset, 2); /* never handled: not again */
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT next_offset FROM ow_position"), 6);
     const int64_t batches = bench.apply.totals.batches;
     must(run_story(2, 0, 5)); /* nothing new: no transaction */
     assert_int_equal(bench.apply.totals.batches, batches);
+    assert_int_equal(bench.apply.totals.same_offset, 7); /* but for the anchor */
+    must(run_story(2, 5, 5));
+    assert_int_equal(bench.apply.totals.same_offset, 8);
 }
 
 static void assignment__planned_before_the_position_was_durable__does_not_move_it(void **state)
@@ -213,6 +218,46 @@ static void parked__whose_topic_a_newer_machine_left_out__waits_for_its_deadline
         "park_timeout orders A");
 }
 
+/* A story's message twice, at another offset. */
+static void put_again(uint32_t generation, int64_t number, int64_t offset)
+{
+    ow_chunk_reset(&bench.chunk, generation);
+    ow_engine_put(bench.fixture, &bench.chunk, ow_engine_story(bench.fixture, number), offset);
+    must(run_chunk());
+}
+
+static void duplicates__by_cause__are_counted_apart(void **state)
+{
+    (void)state;
+    const struct ow_totals *const totals = &bench.apply.totals;
+    assign(1, OW_RESUME_START, 0);
+    must(run_story(1, 0, 3));
+    must(run_story(1, 3, 3)); /* the same offset */
+    put_again(1, 0, 4);       /* another offset with the same id */
+    put_again(1, 0, 5);
+    assign(2, OW_RESUME_REWOUND, 1); /* a replay */
+    must(run_story(2, 1, 3));
+    assert_int_equal(totals->same_offset, 1);
+    assert_int_equal(totals->counts[OW_OUTCOME_DUPLICATE], 2);
+    assert_int_equal(totals->other_channel, 0);
+    assert_int_equal(totals->reread, 3);
+    assert_int_equal(totals->records, 9);
+}
+
+static void poisoned__beside_the_same_offset_again__it_is_counted_once(void **state)
+{
+    (void)state;
+    assign(1, OW_RESUME_START, 0);
+    must(run_story(1, 0, 2));
+    ow_fixture_exec(
+        bench.fixture,
+        "CREATE TRIGGER t BEFORE INSERT ON payments BEGIN SELECT raise(ABORT, 'no'); END");
+    assign(2, OW_RESUME_STORED, 3);
+    must(run_story(2, 1, 6));
+    assert_int_equal(bench.apply.totals.same_offset, 1); /* offset 2 is the anchor */
+    assert_true(bench.apply.totals.counts[OW_OUTCOME_QUARANTINED] > 0);
+}
+
 static void poisoned__only_the_guilty_are_quarantined(void **state)
 {
     (void)state;
@@ -286,6 +331,8 @@ int ow_test_apply(void)
         WITH_STORE(anchor__after_a_restart__is_compared_too),
         WITH_STORE(deadlines__more_than_a_slice__all_time_out),
         WITH_STORE(parked__whose_topic_a_newer_machine_left_out__waits_for_its_deadline),
+        WITH_STORE(duplicates__by_cause__are_counted_apart),
+        WITH_STORE(poisoned__beside_the_same_offset_again__it_is_counted_once),
         WITH_STORE(poisoned__only_the_guilty_are_quarantined),
         WITH_STORE(poisoned__many_large_parked__takes_the_memory_of_one_try),
         WITH_STORE(version__changed_by_another_writer_and_back__stops_the_batch),

@@ -6,6 +6,7 @@ int ow_test_producer(void);
 int ow_test_reader(void);
 int ow_test_settings(void);
 int ow_test_source(void);
+int ow_test_describe(void);
 int ow_test_talk(void);
 int ow_test_within(void);
 

@@ -3,6 +3,7 @@
 int main(void)
 {
     int failed = 0;
+    failed += ow_test_describe();
     failed += ow_test_talk();
     failed += ow_test_within();
     failed += ow_test_settings();
