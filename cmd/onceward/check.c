@@ -2,6 +2,7 @@
 #include "base/check.h"
 
 #include "config.h"
+#include "config_retention.h"
 #include "kafka/check.h"
 #include "output.h"
 #include "store/check.h"
@@ -76,18 +77,6 @@ static void print_problem(void *context, const char *text)
     ow_check_failed(context, OW_BAD_CONFIG, "configuration", "%s", text);
 }
 
-static int64_t shortest_retention_ms(const struct ow_machines *machines)
-{
-    int64_t shortest = INT64_MAX;
-    for (size_t i = 0; i < machines->count; i++) {
-        for (size_t j = 0; j < machines->list[i]->event_count; j++) {
-            const int64_t one = machines->list[i]->events[j].claim->retention_ms;
-            shortest = one < shortest ? one : shortest;
-        }
-    }
-    return shortest;
-}
-
 static void check_broker(struct ow_config *config, const struct ow_check *check)
 {
     size_t count = 0;
@@ -98,8 +87,7 @@ static void check_broker(struct ow_config *config, const struct ow_check *check)
                                              .properties = config->properties,
                                              .property_count = config->property_count};
     const struct ow_kafka_expectations expectations = {
-        .record_bytes_max = config->record_bytes,
-        .retention_ms = shortest_retention_ms(&config->machines)};
+        .record_bytes_max = config->record_bytes, .retention = ow_config_retention_rule(config)};
     ow_kafka_check(&options, &expectations, check);
 }
 
@@ -126,10 +114,8 @@ static void check_all(const struct ow_invocation *invocation, const struct ow_ch
         if (config.admin_listen != NULL) {
             ow_check_warning(check, "configuration", "admin.listen has no effect yet");
         }
-        if (config.claims_strict) {
-            ow_check_warning(check, "configuration", "claims.strict has no effect yet");
-        }
         ow_store_check(config.store_path, config.hash_key_file, &config.machines, check);
+        ow_config_retention_compare(&config, check);
         if (!ow_invocation_has(invocation, "offline")) {
             check_broker(&config, check);
         }
@@ -172,6 +158,12 @@ const struct ow_command ow_command_check = {
     .usage = "[-c FILE] [--set KEY=VALUE]... [--offline] [-o FORMAT]",
     .arguments = arguments,
     .text =
-        "Changes nothing. Ends with 0 where `run` could start, else with what it would end with.",
+        "Changes nothing. Ends with 0 where `run` could start, else with what it would end with.\n"
+        "Among what it compares is how long claims are kept (claim.retention) with how long the "
+        "topics keep records\n"
+        "(retention.ms; for ever where they are compacted only) and with claims.backups: a warning "
+        "where claims are\n"
+        "kept for less, and with claims.strict a refusal (exit code 4; 75 where the brokers do not "
+        "answer).",
     .run = run,
 };

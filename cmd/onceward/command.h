@@ -36,6 +36,8 @@ extern const struct ow_command ow_command_demo;
 extern const struct ow_command ow_command_check;
 extern const struct ow_command ow_command_verify;
 extern const struct ow_command ow_command_explain;
+extern const struct ow_command ow_command_claims;
+extern const struct ow_command ow_command_erase;
 extern const struct ow_command ow_command_machine;
 extern const struct ow_command ow_command_schema;
 extern const struct ow_command ow_command_version;

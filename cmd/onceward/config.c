@@ -291,9 +291,6 @@ enum ow_status ow_config_load(const struct ow_config_source *source, struct ow_c
     if (ret_config->admin_listen != NULL) {
         ow_log(OW_LOG_INFO, "no_effect_yet", "key=admin.listen");
     }
-    if (ret_config->claims_strict) {
-        ow_log(OW_LOG_INFO, "no_effect_yet", "key=claims.strict");
-    }
     return OW_OK;
 }
 

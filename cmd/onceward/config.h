@@ -31,6 +31,7 @@ struct ow_config {
     int64_t record_bytes, batch_rows, batch_bytes, batch_ms, decode_threads;
     /* claims */
     int64_t claim_skew_ms;
+    int64_t claim_backups_ms; /* 0: not given */
     bool claims_strict;
     /* others */
     const char *admin_listen; /* NULL: none */

@@ -30,6 +30,27 @@ static json_t *with_place(json_t *object, const struct ow_explain_place *place)
     return object;
 }
 
+/* first, second: JSON texts, cut where they are long; null: absent. */
+static json_t *difference(const struct ow_difference *difference)
+{
+    static const char *const words[] = {
+        [OW_KEPT_ELSEWHERE] = "elsewhere", [OW_KEPT_NOTHING] = "nothing",
+        [OW_KEPT_ERASED] = "erased",       [OW_KEPT_UNREADABLE] = "unreadable",
+        [OW_KEPT_DATA] = "data",           [OW_KEPT_WHOLE] = "whole"};
+    if (difference == NULL) {
+        return json_null();
+    }
+    json_t *const fields = json_array();
+    for (size_t i = 0; i < difference->count; i++) {
+        const struct ow_difference_field *const field = &difference->fields[i];
+        json_array_append_new(fields,
+                              json_pack("{s:o, s:o, s:o}", "field", text(field->name), "first",
+                                        text(field->first), "second", text(field->second)));
+    }
+    return json_pack("{s:s, s:o, s:I}", "first_kept", words[difference->kept], "fields", fields,
+                     "more", (json_int_t)difference->more);
+}
+
 static json_t *quarantine(const struct ow_explain_quarantine *row)
 {
     if (row == NULL) {
@@ -39,6 +60,8 @@ static json_t *quarantine(const struct ow_explain_quarantine *row)
         json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)row->id, "reason",
                   text(row->reason), "detail", text(row->detail), "status", text(row->status),
                   "note", text(row->note), "entity_id", text(row->entity_id));
+    json_object_set_new(made, "conflict_ref", number(row->conflict_ref, row->conflict_ref != 0));
+    json_object_set_new(made, "difference", difference(row->difference));
     json_object_set_new(made, "first_seen_ms", json_integer((json_int_t)row->first_seen_ms));
     json_object_set_new(made, "last_seen_ms", json_integer((json_int_t)row->last_seen_ms));
     json_object_set_new(made, "seen", json_integer((json_int_t)row->seen));
@@ -80,6 +103,8 @@ static json_t *applied(const struct ow_explain_event *event)
                   (json_int_t)event->applied_at_ms, "via", text(event->via));
     json_t *const data = event->data == NULL ? NULL : json_loads(event->data, 0, NULL);
     json_object_set_new(made, "data", data == NULL ? json_null() : data);
+    json_object_set_new(made, "erased_at_ms",
+                        number(event->erased_at_ms, event->erased_at_ms != INT64_MIN));
     return made;
 }
 

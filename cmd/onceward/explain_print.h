@@ -11,6 +11,8 @@
 
 /* now_ms: what ages are counted to. */
 void ow_explain_print_text(const struct ow_explanation *explanation, int64_t now_ms);
+/* Some lines of it: a quarantine row as it is now. */
+void ow_explain_print_quarantine(const struct ow_explain_quarantine *row);
 /* The object that `explain --help` describes; one reference for the caller. */
 json_t *ow_explain_print_json(const char *id, const struct ow_explanation *explanation,
                               int64_t now_ms);

@@ -108,8 +108,13 @@ static void append_parked_for(struct ow_buffer *out, const struct ow_explain_eve
 
 static void append_quarantined(struct ow_buffer *out, const struct ow_explain_quarantine *row)
 {
-    ow_buffer_printf(out, "quarantined (%s, row %" PRId64 "): %s", row->reason, row->id,
-                     row->detail);
+    ow_buffer_printf(out, "quarantined (%s, row %" PRId64 "): ", row->reason, row->id);
+    if (row->difference == NULL) {
+        ow_buffer_text(out, row->detail);
+    } else { /* its fields have lines of their own */
+        ow_buffer_printf(out, "the id is taken by message %" PRId64 " with other content",
+                         row->conflict_ref);
+    }
 }
 
 static void append_transition(struct ow_buffer *out, const struct ow_explain_event *event)
@@ -118,6 +123,10 @@ static void append_transition(struct ow_buffer *out, const struct ow_explain_eve
                      strcmp(event->via, "kafka") == 0 ? "" : " via ",
                      strcmp(event->via, "kafka") == 0 ? "" : event->via, or_unknown(event->from),
                      or_unknown(event->to), event->version);
+    if (event->erased_at_ms != INT64_MIN) {
+        char at[OW_TIME_TEXT_BYTES];
+        ow_buffer_printf(out, "; payload erased at %s", time_text(event->erased_at_ms, at));
+    }
 }
 
 /* What came of a parked or requeued message later. */
@@ -177,9 +186,9 @@ static void add_sightings(struct timeline *timeline, const struct ow_explain_eve
             continue; /* its first sight */
         }
         struct ow_buffer *const out = add_line(timeline, event, 0, each->seen_at_ms);
-        const bool is_same = strcmp(each->cause, "same_id") == 0;
-        ow_buffer_printf(out, "duplicate: the same message again%s%s%s", is_same ? "" : " (",
-                         is_same ? "" : each->cause, is_same ? "" : ")");
+        ow_buffer_printf(out, "duplicate: the same message again, %s",
+                         strcmp(each->cause, "other_channel") == 0 ? "over the other channel"
+                                                                   : "at another offset");
         timeline->lines[timeline->count - 1].place = &each->place;
     }
     for (const struct ow_explain_quarantine *each = event->conflicts; each != NULL;
@@ -346,26 +355,6 @@ static void print_parked(const struct ow_explain_event *event, int64_t now_ms)
            event->waits_for);
 }
 
-static void print_quarantine(const struct ow_explain_quarantine *row)
-{
-    char first[OW_TIME_TEXT_BYTES];
-    char last[OW_TIME_TEXT_BYTES];
-    printf("%sin quarantine:%s row %" PRId64 ", %s, status %s, %s[%" PRId64 "] %" PRId64
-           ", since %s",
-           ow_output_colour(stdout, OW_COLOUR_RED), ow_output_colour(stdout, OW_COLOUR_NONE),
-           row->id, row->reason, row->status, row->place.topic, row->place.partition,
-           row->place.offset, time_text(row->first_seen_ms, first));
-    if (row->seen > 1) {
-        printf(", seen %" PRId64 " times, last %s", row->seen, time_text(row->last_seen_ms, last));
-    }
-    if (row->attempts > 0) {
-        printf(", requeued %" PRId64 " times", row->attempts);
-    }
-    printf("%s", row->note == NULL ? "" : "; note: ");
-    ow_output_text(stdout, ow_slice_of(row->note));
-    printf("\n");
-}
-
 static void print_claim(const struct ow_explain_event *event, int64_t now_ms)
 {
     const struct ow_explain_claim *const claim = &event->claim;
@@ -433,11 +422,11 @@ static void print_meaning(const struct ow_explain_meaning *meaning, int64_t now_
             print_parked(each, now_ms);
         }
         if (each->quarantine != NULL) {
-            print_quarantine(each->quarantine);
+            ow_explain_print_quarantine(each->quarantine);
         }
         for (const struct ow_explain_quarantine *conflict = each->conflicts; conflict != NULL;
              conflict = conflict->next) {
-            print_quarantine(conflict);
+            ow_explain_print_quarantine(conflict);
         }
     }
     for (const struct ow_explain_event *each = meaning->events; each != NULL; each = each->next) {

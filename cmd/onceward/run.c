@@ -6,6 +6,7 @@
 #include "kafka/source.h"
 #include "output.h"
 #include "run_progress.h"
+#include "run_retention.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -42,6 +43,8 @@ struct run {
     struct ow_store *store;
     struct ow_source *source;
     struct ow_worker *worker;
+    struct ow_run_retention retention;
+    struct ow_run_progress progress;
     struct ow_clock clock;
     char instance_id[64];
     bool until_end;
@@ -99,7 +102,9 @@ static enum ow_status open_source(struct run *run, struct ow_err *err)
         .property_count = run->config.property_count,
     };
     OW_TRY(ow_kafka_source_open(&options, &run->source, err));
-    return look_at_topics(run, topics, topic_count, err);
+    OW_TRY(ow_run_retention_ask(&run->retention, &run->config, run->source, err));
+    OW_TRY(look_at_topics(run, topics, topic_count, err));
+    return ow_run_retention_settle(&run->retention, err);
 }
 
 static enum ow_status start_worker(struct run *run, struct ow_err *err)
@@ -118,10 +123,16 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
     return ow_worker_start(&options, &run->worker, err);
 }
 
+static void show_progress(const struct ow_progress *state, void *context)
+{
+    struct run *const run = context;
+    ow_run_retention_look(&run->retention);
+    ow_run_progress_show(state, &run->progress);
+}
+
 static enum ow_status consume(struct run *run, struct ow_err *err)
 {
-    struct ow_run_progress progress;
-    ow_run_progress_init(&progress);
+    ow_run_progress_init(&run->progress);
     const struct ow_consume_options options = {
         .source = run->source,
         .worker = run->worker,
@@ -136,11 +147,11 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
         .until_end = run->until_end,
         .wait_broker_ms = WAIT_BROKER_MS,
         .stop = &stop_flag,
-        .progress = ow_run_progress_show,
-        .progress_context = &progress,
+        .progress = show_progress,
+        .progress_context = run,
     };
     const enum ow_status status = ow_consume(&options, err);
-    ow_run_progress_done(&progress);
+    ow_run_progress_done(&run->progress);
     return status;
 }
 
@@ -165,6 +176,31 @@ static enum ow_status sum_positions(struct run *run, int64_t counts[OW_OUTCOME_C
     return status;
 }
 
+/* Why records of this run were met more than once, by cause. */
+static json_t *duplicates_of(const struct ow_totals *totals)
+{
+    const int64_t same_id = totals->counts[OW_OUTCOME_DUPLICATE] - totals->other_channel;
+    return json_pack("{s:I, s:I, s:I, s:I}", "same_offset", (json_int_t)totals->same_offset,
+                     "same_id", (json_int_t)same_id, "other_channel",
+                     (json_int_t)totals->other_channel, "replay", (json_int_t)totals->reread);
+}
+
+static void print_duplicates(const struct ow_totals *totals)
+{
+    OW_JSON *causes = duplicates_of(totals);
+    const char *cause = NULL;
+    json_t *count = NULL;
+    const char *before = "met more than once: ";
+    json_object_foreach(causes, cause, count)
+    {
+        if (json_integer_value(count) > 0) {
+            (void)printf("%s%s %lld", before, cause, (long long)json_integer_value(count));
+            before = ", ";
+        }
+    }
+    (void)printf("%s", before[0] == ',' ? "\n" : "");
+}
+
 /* What is said of a finished --until-end: this run's speed, and the store's totals. */
 static enum ow_status print_summary(struct run *run, enum ow_output output,
                                     const struct ow_totals *totals, double seconds,
@@ -182,13 +218,16 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
     (void)json_object_set_new(total, "reread", json_integer(reread));
     if (output != OW_OUTPUT_TABLE) {
         OW_JSON *summary =
-            json_pack("{s:{s:I,s:f,s:f},s:O}", "run", "records", (json_int_t)totals->records,
-                      "seconds", seconds, "records_per_second", rate, "total", total);
+            json_pack("{s:{s:I,s:f,s:f,s:o},s:O}", "run", "records", (json_int_t)totals->records,
+                      "seconds", seconds, "records_per_second", rate, "duplicates",
+                      duplicates_of(totals), "total", total);
         ow_output_json(output, summary);
         return OW_OK;
     }
-    (void)printf("%lld records in %.1f s (%.0f records/s)\n\nin the store %s:\n",
-                 (long long)totals->records, seconds, rate, run->config.store_path);
+    (void)printf("%lld records in %.1f s (%.0f records/s)\n", (long long)totals->records, seconds,
+                 rate);
+    print_duplicates(totals);
+    (void)printf("\nin the store %s:\n", run->config.store_path);
     for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
         (void)printf("  %-12s %12lld\n", ow_outcome_text((enum ow_outcome)i), (long long)counts[i]);
     }
@@ -225,6 +264,7 @@ static void close_all(struct run *run, int exit_code)
 {
     ow_worker_stop(run->worker);
     ow_store_close(run->store);
+    ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
         (void)fflush(NULL);
@@ -281,6 +321,13 @@ const struct ow_command ow_command_run = {
     .arguments = arguments,
     .text = "Runs until SIGTERM or SIGINT: then the batch in work is finished, its offsets are "
             "committed, and the exit\n"
-            "code is 0. Killed at any moment, it goes on at the next start where it was.",
+            "code is 0. Killed at any moment, it goes on at the next start where it was.\n"
+            "At the start it compares how long claims are kept (claim.retention) with how long the "
+            "topics keep records\n"
+            "(retention.ms) and with claims.backups, and warns where claims are kept for less, or "
+            "where the brokers do not\n"
+            "tell. With claims.strict it does not start then: exit code 4, also where the brokers "
+            "refuse to tell (it takes\n"
+            "the right DescribeConfigs on the topics), or 75 where they do not answer within 10 s.",
     .run = run_command,
 };

@@ -78,10 +78,14 @@ void ow_run_progress_show(const struct ow_progress *state, void *context)
         progress->records_before = state->totals.records;
         ow_log(OW_LOG_INFO, "progress",
                "records=%" PRId64 " records_per_second=%.0f done=%" PRId64 " goal=%" PRId64
-               " applied=%" PRId64 " duplicate=%" PRId64 " parked=%" PRId64 " quarantined=%" PRId64,
+               " applied=%" PRId64 " duplicate=%" PRId64 " parked=%" PRId64 " quarantined=%" PRId64
+               " same_offset=%" PRId64 " same_id=%" PRId64 " other_channel=%" PRId64
+               " replay=%" PRId64,
                state->totals.records, progress->rate, state->done, state->goal,
                counts[OW_OUTCOME_APPLIED], counts[OW_OUTCOME_DUPLICATE], counts[OW_OUTCOME_PARKED],
-               counts[OW_OUTCOME_QUARANTINED]);
+               counts[OW_OUTCOME_QUARANTINED], state->totals.same_offset,
+               counts[OW_OUTCOME_DUPLICATE] - state->totals.other_channel,
+               state->totals.other_channel, state->totals.reread);
     }
 }
 

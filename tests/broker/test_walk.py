@@ -31,6 +31,9 @@ def walk(world):
     logs, firsts = world.dump()
     model = worker.check(logs, firsts)
     harness.summary_must_fit(summary, model)
+    causes = {"same_offset": 0, "same_id": summary["total"]["duplicate"], "other_channel": 0, "replay": 0}
+    if summary["run"]["duplicates"] != causes or causes["same_id"] == 0:
+        raise harness.Failure("the causes of duplicates are %s, expected %s" % (summary["run"]["duplicates"], causes))
     must_have_been_everywhere(world.machine(), model)
     again = worker.run()
     if again["run"]["records"] != 0:

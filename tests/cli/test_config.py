@@ -47,7 +47,7 @@ def command_line():
     expect("missing value", run("check", "-c"), 2, "'-c' expects a value")
     expect("wrong format", run("version", "-o", "xml"), 2, "table, json or jsonl")
     expect("set without value", run("check", "--set", "a"), 2, "expects KEY=VALUE")
-    for command in ("run", "demo", "check", "verify", "machine", "schema", "version"):
+    for command in ("run", "demo", "check", "verify", "erase", "machine", "schema", "version"):
         expect(f"{command} --help", run(command, "--help"), 0, f"usage: onceward {command}")
     version = json.loads(run("version", "-o", "json").stdout)
     assert set(version) == {"onceward", "commit", "librdkafka", "sqlite", "jansson", "libyaml", "libsodium"}, version

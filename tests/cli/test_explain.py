@@ -37,8 +37,10 @@ def optional(schema):
 
 PLACE = {"topic": TEXT, "partition": WHOLE, "offset": WHOLE}
 MOMENT = closed(least_ms=WHOLE, most_ms=WHOLE)
-QUARANTINE = closed(id={"type": "integer"}, reason=TEXT, detail=TEXT, status=TEXT, note=TEXT, entity_id=TEXT, first_seen_ms=WHOLE,
-                    last_seen_ms=WHOLE, seen=WHOLE, attempts=WHOLE, **PLACE)
+DIFFERENCE = closed(first_kept={"enum": ["whole", "data", "nothing", "erased", "unreadable"]}, more=WHOLE,
+                    fields={"type": "array", "items": closed(field={"type": "string"}, first=TEXT, second=TEXT)})
+QUARANTINE = closed(id={"type": "integer"}, reason=TEXT, detail=TEXT, status=TEXT, note=TEXT, entity_id=TEXT, conflict_ref=WHOLE,
+                    difference=optional(DIFFERENCE), first_seen_ms=WHOLE, last_seen_ms=WHOLE, seen=WHOLE, attempts=WHOLE, **PLACE)
 CLAIM = {"anyOf": [closed(**{"is": {"enum": ["missing", "unknown", "none"]}}),
                    closed(**{"is": {"const": "found"}}, bucket=WHOLE, key={"type": "string", "pattern": "^[0-9a-f]{32}$"},
                           fingerprint={"type": "string", "pattern": "^[0-9a-f]{18}$"}, rule=WHOLE, retention_ms=WHOLE,
@@ -46,7 +48,7 @@ CLAIM = {"anyOf": [closed(**{"is": {"enum": ["missing", "unknown", "none"]}}),
 EVENT = closed(ref={"type": "integer"}, outcome={"enum": ["applied", "parked", "stale", "quarantined", None]}, first_outcome=TEXT,
                machine=TEXT, entity_id=TEXT, type=TEXT, source=TEXT, message_id=TEXT, first_seen=MOMENT, event_time_ms=WHOLE,
                applied=optional(closed(seq=WHOLE, version=WHOLE, machine_version=WHOLE, **{"from": TEXT}, to=TEXT, at_ms=WHOLE, via=TEXT,
-                                       data={"type": "object"})),
+                                       data={"type": ["object", "null"]}, erased_at_ms=WHOLE)),
                parked=optional(closed(since=MOMENT, until=optional(MOMENT), deadline_ms=WHOLE, waits_for=TEXT)),
                quarantine=optional(QUARANTINE), conflicts={"type": "array", "items": QUARANTINE},
                sightings={"type": "array", "items": closed(cause=TEXT, seen_at_ms=WHOLE, **PLACE)}, claim=CLAIM, **PLACE)
@@ -150,14 +152,19 @@ def each_kind(db):
     must("by another source", not story("by another source", message, db, "--source", "/elsewhere")["found"], message)
 
     twice, ref = rows.execute("SELECT h.message_id, h.seq FROM ow_sighting s JOIN ow_history h ON h.seq = s.ref LIMIT 1").fetchone()
-    expect("a duplicate", run("explain", twice, db), 0, "duplicate: the same message again")
+    expect("a duplicate", run("explain", twice, db), 0, "duplicate: the same message again, at another offset")
     event = story("a duplicate", twice, db)["meanings"][0]["events"][0]
     must("a duplicate", event["sightings"][0]["cause"] == "same_id" and event["claim"]["is"] == "found", event)
 
-    entity, row = rows.execute("SELECT entity_id, id FROM ow_quarantine WHERE reason = 'conflict' LIMIT 1").fetchone()
+    # The demo's conflicts change the amount of an event; their first messages are all applied.
+    entity, row, detail = rows.execute("SELECT entity_id, id, detail FROM ow_quarantine WHERE reason = 'conflict' LIMIT 1").fetchone()
+    change = re.search(r": (/data/amount: \d+ → \d+)(?:;|$)", detail)
+    must("a conflict's detail", change, detail)
     expect("a conflict", run("explain", entity, db), 0, f"quarantined (conflict, row {row}): the id is taken by message ",
-           f"in quarantine: row {row}, conflict, status open, ")
-    story("a conflict", entity, db)
+           f"in quarantine: row {row}, conflict, status open, ", f"\n    {change[1]}\n")
+    conflicts = [c for e in story("a conflict", entity, db)["meanings"][0]["events"] for c in e["conflicts"] if c["id"] == row]
+    first, second = re.findall(r"\d+", change[1])
+    must("a conflict", {"field": "/data/amount", "first": first, "second": second} in conflicts[0]["difference"]["fields"], conflicts)
 
     unknown, = rows.execute("SELECT json_extract(value, '$.id') FROM ow_quarantine WHERE reason = 'unknown_type' LIMIT 1").fetchone()
     expect("an unknown type", run("explain", unknown, db), 0, "quarantined (unknown_type, row ", "none, for such a record claims nothing")

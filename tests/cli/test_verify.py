@@ -48,7 +48,7 @@ def edited(db, own, *sql):
 def a_sound_store(db):
     told = verification(db, 0)
     assert told["finished"] is True and told["notes"] == [] and len(told["state_hash"]) == 64, told
-    assert len(told["promises"]) == 23 and sum(promise["checked"] for promise in told["promises"]) > 100_000, told
+    assert len(told["promises"]) == 24 and sum(promise["checked"] for promise in told["promises"]) > 100_000, told
     result = run(db)
     assert result.returncode == 0 and f"all promises are kept: {db}\nstate hash {told['state_hash']}\n" in result.stdout, result
     assert result.stderr == "", result.stderr

@@ -36,7 +36,7 @@ CONFIG = {
     "machines": ["orders.yaml"],
     "admin": {"listen": "127.0.0.1:8470"},
     "limits": {"record_bytes": 1048576, "batch_rows": 4096, "batch_bytes": 8388608, "batch_ms": 250, "decode_threads": 2},
-    "claims": {"skew": "24h", "strict": False},
+    "claims": {"skew": "24h", "backups": "30d", "strict": False},
     "log": {"level": "info"},
 }
 
