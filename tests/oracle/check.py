@@ -9,7 +9,7 @@ with its key and fingerprint, every number drawn, every row of the business tabl
 and headers) and sightings, row by row and column by column. Also the bucket counts, park deadlines and the stored machine.
 Not looked at: wall-clock columns (applied_at_ms, seen_at_ms, …), `detail`, `attempts`, `note`, ow_filter, seen_committed,
 machine and entity of quarantined records that own no claim. Not modelled: HTTP records, requeueing, rewinds (reread must be
-0), pruning and park timeouts.
+0), pruning and park timeouts. Rows that `onceward erase` has blanked may be blank.
 
 Exit: 0 equal · 1 could not look · 2 usage · 3 differences.
 """

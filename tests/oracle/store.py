@@ -138,6 +138,17 @@ def read_rows(db, machines):
     return tables, doubles
 
 
+def read_erased(db):
+    """The numbers of quarantine rows that say that their payload was erased."""
+    return {row["id"] for row in db.execute("SELECT id FROM ow_quarantine WHERE note GLOB 'payload erased at *'")}
+
+
+def is_erased(data):
+    """Whether that is what an erasure leaves of a history row's data, whose members are else pointers ('/…')."""
+    made = json.loads(str(data))
+    return isinstance(made, dict) and "erased" in made and set(made) <= {"erased", "records", "columns"}
+
+
 def order_of_refs(tables):
     """Where each drawn number went: [(ref, (topic, partition, offset))] in order, first sights only."""
     drawn = [(row["first_ref"] or row["seq"], place) for place, row in tables["ow_history"].items()]
@@ -165,13 +176,12 @@ def write_model(model, path, retention_ms=45 * 86_400_000):
                            [(k, bytes([r["rule"]]) + r["fingerprint"], r["ref"]) for (k,), r in rows.items()])
             continue
         keys, columns = _columns_of(model, name)
-        if name == "ow_parked":
-            columns += ("parked_at_ms", "deadline_ms")
+        columns += {"ow_parked": ("parked_at_ms", "deadline_ms"), "ow_quarantine": ("note",)}.get(name, ())
         names = ", ".join('"%s"' % c for c in (*keys, *columns))
         db.execute("CREATE TABLE %s (%s)" % (name, names))
         marks = ", ".join("?" * (len(keys) + len(columns)))
         for key, row in rows.items():
-            row = dict(row, parked_at_ms=0, deadline_ms=72 * 3_600_000)
+            row = dict(row, parked_at_ms=0, deadline_ms=72 * 3_600_000, note=None)
             db.execute("INSERT INTO %s VALUES (%s)" % (name, marks), (*key, *(_plain(c, row[c]) for c in columns)))
     db.commit()
     db.close()

@@ -128,6 +128,29 @@ class Checker(unittest.TestCase):
         self.assertEqual(missed, [])
         print("%d planted differences found" % count)
 
+    def test_blank_rows_may_be_blank_and_nothing_else(self):
+        logs = partitioned(walk.walk(2, (walk.early, walk.doors, walk.conflicts, walk.limits))[0])
+        blank = "key = NULL, headers = NULL, value = NULL, status = 'discarded'"
+        given_up = ("INSERT INTO ow_quarantine (topic, partition, offset, id, reason, machine, entity_id, timestamp_ms, seen, status, note)"
+                    " SELECT topic, partition, offset, id, 'park_timeout', machine, entity_id, timestamp_ms, 1, 'discarded', 'payload erased at 2026'"
+                    " FROM ow_parked; DELETE FROM ow_parked")
+        for sql, fits in (("UPDATE ow_history SET data = '{\"erased\":7}'", True),
+                          ("UPDATE ow_history SET data = '{\"erased\":7,\"/data/amount\":1}'", False),
+                          ("UPDATE ow_quarantine SET note = 'payload erased at 2026', " + blank, True),
+                          ("UPDATE ow_quarantine SET " + blank, False),
+                          ("UPDATE ow_quarantine SET note = 'payload erased at 2026', reason = 'guard', " + blank, False),
+                          (given_up, True),
+                          (given_up.replace("'park_timeout'", "'guard'"), False),
+                          ("UPDATE ow_history SET data = '{\"erased\":7}'; UPDATE payments SET amount_minor = 4711", False)):
+            path = self.path("erased.db")
+            if os.path.exists(path):
+                os.remove(path)
+            store.write_model(run_model(logs, 2, self.machine), path)
+            with sqlite3.connect(path) as db:
+                db.executescript(sql)
+            db.close()
+            self.assertEqual(self.check(logs, path)[0].total == 0, fits, sql)
+
     def test_a_worker_with_another_rule_is_found(self):
         """Planted bugs of judging: a model that errs must not pass for one that does not."""
         logs = partitioned(walk.walk(3)[0])
