@@ -174,6 +174,12 @@ static void take(struct ow_sim_run *run, const struct ow_logged *logged, size_t 
     }
 }
 
+/* Whether the position may yet go back: the assignment waits, while the store has been tended. */
+static bool may_be_rewound(const struct ow_sim_run *run, size_t log)
+{
+    return run->expectation.open && run->expectation.partitions[log].kind != OW_EXPECT_STORED;
+}
+
 /* How many of the pending records the positions have passed. */
 static size_t count_passed(const struct ow_sim_run *run, const struct look *look)
 {
@@ -195,6 +201,9 @@ static void take_pending(struct ow_sim_run *run, const struct look *look)
         const struct ow_logged *logged = run->pending[i];
         const int64_t offset = logged->record.offset;
         if (offset < run->model.partitions[logged->log].next) {
+            if (may_be_rewound(run, logged->log)) {
+                run->pending[left++] = run->pending[i];
+            }
             continue; /* below the position: dropped */
         }
         wanted++;
