@@ -97,6 +97,18 @@ static enum ow_status probe_group(struct ow_store *store, const struct ow_filter
     return OW_OK;
 }
 
+static enum ow_status probe_groups(struct ow_store *store, const struct ow_filter *filter,
+                                   const uint16_t *groups, struct ow_claim *const *claims,
+                                   size_t count, struct ow_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (groups[i] != OW_FILTER_NONE && !claims[i]->taken) {
+            OW_TRY(probe_group(store, filter, groups[i], claims[i], err));
+        }
+    }
+    return OW_OK;
+}
+
 /* All keys go through one filter, then the next, the newest first: a filter is in the processor's
  * cache then, and redeliveries mostly follow soon. */
 static enum ow_status probe_filters(struct ow_store *store, struct ow_world *world,
@@ -116,11 +128,7 @@ static enum ow_status probe_filters(struct ow_store *store, struct ow_world *wor
     for (size_t f = store->filters.count; f > 0; f--) {
         const struct ow_filter *filter = store->filters.list[f - 1];
         ow_filter_look(filter, &keys, groups);
-        for (size_t i = 0; i < count; i++) {
-            if (groups[i] != OW_FILTER_NONE && !claims[i]->taken) {
-                OW_TRY(probe_group(store, filter, groups[i], claims[i], err));
-            }
-        }
+        OW_TRY(probe_groups(store, filter, groups, claims, count, err));
     }
     return OW_OK;
 }

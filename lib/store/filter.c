@@ -92,7 +92,7 @@ void ow_filter_drop(struct ow_store *store, size_t at)
     ow_filter_free(filters->list[at]);
     filters->count--;
     memmove(&filters->list[at], &filters->list[at + 1],
-            (filters->count - at) * sizeof(*filters->list));
+            (filters->count - at) * sizeof(struct ow_filter *));
 }
 
 int64_t ow_filter_first_bucket(const struct ow_filter *filter)
@@ -110,7 +110,7 @@ void ow_filter_publish(struct ow_store *store, struct ow_filter *filter)
     struct ow_filters *filters = &store->filters;
     if (filters->count == filters->capacity) {
         filters->capacity = filters->capacity == 0 ? 16 : 2 * filters->capacity;
-        filters->list = reallocarray(filters->list, filters->capacity, sizeof(*filters->list));
+        filters->list = reallocarray(filters->list, filters->capacity, sizeof(struct ow_filter *));
         OW_INVARIANT(filters->list != NULL);
     }
     size_t at = filters->count++;

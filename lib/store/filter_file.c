@@ -195,7 +195,7 @@ static void finish(struct ow_store *store, struct loading *loading)
     }
     if (loading->count == loading->capacity) {
         loading->capacity = loading->capacity == 0 ? 16 : 2 * loading->capacity;
-        loading->list = reallocarray(loading->list, loading->capacity, sizeof(*loading->list));
+        loading->list = reallocarray(loading->list, loading->capacity, sizeof(struct ow_filter *));
         OW_INVARIANT(loading->list != NULL);
     }
     loading->list[loading->count++] = filter;

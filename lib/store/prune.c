@@ -67,7 +67,9 @@ static enum ow_status write_doom(struct ow_store *store, const struct ow_sealed_
     const int64_t past_ms = limit_ms - bucket->class_ms; /* it is due, so there is room */
     opened_ms = opened_ms < past_ms ? opened_ms : past_ms;
     /* A wall clock that was set back must not move it back: what was claimed stays protected. */
-    int64_t horizon_ms = horizon_of(store, bucket->class_ms)->horizon_ms;
+    const struct ow_horizon *horizon = horizon_of(store, bucket->class_ms);
+    OW_INVARIANT(horizon != NULL); /* doom has made it */
+    int64_t horizon_ms = horizon->horizon_ms;
     horizon_ms = bucket->sealed_at_ms > horizon_ms ? bucket->sealed_at_ms : horizon_ms;
     horizon_ms = opened_ms > horizon_ms ? opened_ms : horizon_ms;
     *ret_horizon_ms = horizon_ms;
