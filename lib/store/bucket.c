@@ -187,7 +187,11 @@ static enum ow_status change(struct ow_store *store, struct ow_statement *statem
     struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_BUCKET_ROW);
     int64_t changes = 0;
     ow_sql_bind_i64(row, bucket);
-    OW_TRY(ow_seal_take(store, OW_SEAL_BUCKET, 0, row, err));
+    const enum ow_status taken = ow_seal_take(store, OW_SEAL_BUCKET, 0, row, err);
+    if (taken != OW_OK) {
+        ow_sql_reset(statement); /* else the next try would bind behind what is bound */
+        return taken;
+    }
     OW_TRY(ow_sql_run(statement, &changes, err));
     OW_ENSURE(changes == 1);
     ow_sql_bind_i64(row, bucket);
