@@ -33,6 +33,16 @@ static const char parcels[] =
     "states: { sent: {} }\n"
     "events: { sent: [ { from: none, to: sent } ], seen: [ { from: sent, to: same } ] }\n";
 
+/* Whose id alone is the key, so that sources may differ. */
+static const char pairs[] =
+    "machine: pairs\nversion: 1\ntopics: [pairs]\n"
+    "message: { format: cloudevents, entity: /data/pair_id }\n"
+    "claim: { space: q, key: [id], fingerprint: [id, source, entity, /data, /extra],\n"
+    "  ignore: [/extra/x] }\n"
+    "entity: { table: pairs, key: pair_id, columns: { n: integer } }\n"
+    "states: { made: {} }\n"
+    "events:\n  pair.made: [ { from: none, to: made, set: { n: /data/n } } ]\n";
+
 static int start(void **state)
 {
     (void)state;
@@ -42,7 +52,8 @@ static int start(void **state)
     decoder = (struct ow_decoder){
         .machines = &machines, .hash_key = &hash_key, .record_bytes_max = 1 << 20};
     if (ow_fixture_add_text(&machines, things, &err) != OW_OK ||
-        ow_fixture_add_text(&machines, parcels, &err) != OW_OK) {
+        ow_fixture_add_text(&machines, parcels, &err) != OW_OK ||
+        ow_fixture_add_text(&machines, pairs, &err) != OW_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
         return 1;
     }
@@ -129,6 +140,8 @@ static void difference__whole_record__tells_each_leaf(void **state)
         {",\"a\":[]",                            ",\"a\":[{}]",                          "/data/a/0: absent → {}"             },
         {",\"a\":[1]",                           ",\"a\":{\"0\":1}",                     "/data/a: [1] → {\"0\":1}"           },
         {",\"a\":{\"b\":1}",                     ",\"a\":7",                             "/data/a: {\"b\":1} → 7"             },
+        {",\"a\":7",                             ",\"a\":[1]",                           "/data/a: 7 → [1]"                   },
+        {",\"a\":[1]",                           "",                                     "/data/a: [1] → absent"              },
         {",\"a\":{}",                            "",                                     "/data/a: {} → absent"               },
         {",\"a/b\":{\"~\":1}",                   ",\"a/b\":{\"~\":2}",                   "/data/a~1b/~0: 1 → 2"               },
         {",\"\":1",                              ",\"\":2",                              "/data/: 1 → 2"                      },
@@ -187,6 +200,14 @@ static void difference__long_values__are_cut_where_they_begin_to_differ(void **s
     assert_string_equal(
         text_of_whole(record_of("thing.gone", "A", first), record_of("thing.gone", "A", second)),
         ow_arena_printf(&arena, "/data/a: …%018déx%059d… → …%018déy%059d…", 0, 0, 0, 0));
+    /* From their beginning where they differ there, and where one of them is short. */
+    (void)snprintf(first, sizeof(first), ",\"a\":\"x%0100d\"", 0);
+    assert_string_equal(text_of_whole(record_of("thing.gone", "A", first),
+                                      record_of("thing.gone", "A", ",\"a\":\"y\"")),
+                        ow_arena_printf(&arena, "/data/a: \"x%078d… → \"y\"", 0));
+    assert_string_equal(text_of_whole(record_of("thing.gone", "A", ",\"a\":\"y\""),
+                                      record_of("thing.gone", "A", first)),
+                        ow_arena_printf(&arena, "/data/a: \"y\" → \"x%078d…", 0));
     /* A character is not cut in two. */
     (void)snprintf(second, sizeof(second), ",\"a\":\"%078déé\"", 0);
     assert_string_equal(
@@ -252,6 +273,52 @@ static void difference__attributes__are_told_by_their_names(void **state)
                         "header by: absent → \"?\\u001b\"; key: \"A\" → \"B\"; /load: 1 → absent");
 }
 
+static void difference__attributes_of_one_side__are_told_as_absent(void **state)
+{
+    (void)state;
+    static const char when[] = "2026-01-01T00:00:00Z";
+    const struct ow_record first =
+        parcel("{\"what\":\"seen\",\"n\":\"1\",\"load\":{\"a\":1}}", "A", "x", when);
+    const struct ow_record odd =
+        parcel("{\"what\":7,\"n\":\"1\",\"load\":{\"a\":1}}", "A", "x", when);
+    const struct ow_record second =
+        parcel("{\"what\":\"seen\",\"n\":\"1\",\"load\":{\"a\":2}}", "A", NULL, when);
+    assert_string_equal(text_of_whole(&first, &second),
+                        "header by: \"x\" → absent; /load/a: 1 → 2");
+    assert_string_equal(text_of_whole(&odd, &second),
+                        "type: \"\" → \"seen\"; header by: \"x\" → absent; /load/a: 1 → 2");
+}
+
+static struct ow_record pair(const char *source, int x)
+{
+    return (struct ow_record){
+        .topic = OW_SLICE("pairs"),
+        .value = ow_slice_of(ow_arena_printf(
+            &arena,
+            "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"%s\",\"type\":\"pair.made\","
+            "\"extra\":{\"x\":%d},\"data\":{\"pair_id\":\"A\",\"n\":1,\"x\":%d}}",
+            source, x, x))};
+}
+
+static void difference__sources__are_fields_where_they_are_no_key(void **state)
+{
+    (void)state;
+    const struct ow_record first = pair("s", 1);
+    const struct ow_record second = pair("t", 2); /* /extra/x is left out, /data/x is not */
+    assert_string_equal(text_of_whole(&first, &second), "source: \"s\" → \"t\"; /data/x: 1 → 2");
+    const struct ow_kept kept = {.kind = OW_KEPT_DATA,
+                                 .machine = OW_SLICE("pairs"),
+                                 .type = OW_SLICE("pair.made"),
+                                 .source = OW_SLICE("s"),
+                                 .id = OW_SLICE("1"),
+                                 .entity_id = OW_SLICE("A"),
+                                 .from_state = OW_SLICE("none"),
+                                 .data = OW_SLICE("{\"/data/n\":1}")};
+    assert_string_equal(
+        text_of(&kept, &second),
+        "source: \"s\" → \"t\"; of the first only what its transition read is kept");
+}
+
 /* Of an applied first. */
 static struct ow_kept applied(const char *type, const char *from, const char *data)
 {
@@ -286,6 +353,8 @@ static void difference__applied_first__is_compared_by_what_its_transition_read(v
         {"thing.made",  "none", "",                                                      ",\"n\":1",         "first payload erased",                    false},
  /* Of a version of the machine that nobody has any more. */
         {"thing.made",  "old",  "{}",                                                    ",\"n\":1",         SAME,                                      false},
+        {"thing.gone",  "gone", "{}",                                                    ",\"n\":1",         "type: \"thing.gone\" → \"thing.made\"", true },
+        {"thing.made",  "none", "{\"erased\":5}",                                        ",\"n\":1",         "first payload erased",                    false},
         {"thing.made",  "none", "{\"/data/thing_id\":\"A\",\"no pointer\":1,\"/id\":2}", ",\"n\":1",
          SAME,                                                                                                                                          false},
     };
@@ -298,6 +367,14 @@ static void difference__applied_first__is_compared_by_what_its_transition_read(v
             fail_msg("%s against %s: %s", cases[i].data, cases[i].second, text);
         }
     }
+}
+
+static void difference__first_of_a_machine_that_is_gone__is_not_called_erased(void **state)
+{
+    (void)state;
+    struct ow_kept first = applied("thing.made", "none", "{}");
+    first.machine = OW_SLICE("nobody");
+    assert_string_equal(text_of(&first, record_of("thing.made", "A", ",\"n\":1")), SAME);
 }
 
 static void difference__erased_first__still_tells_type_and_entity(void **state)
@@ -360,6 +437,9 @@ int ow_test_difference(void)
         cmocka_unit_test(difference__deep_documents__are_compared),
         cmocka_unit_test(difference__attributes__are_told_by_their_names),
         cmocka_unit_test(difference__applied_first__is_compared_by_what_its_transition_read),
+        cmocka_unit_test(difference__attributes_of_one_side__are_told_as_absent),
+        cmocka_unit_test(difference__sources__are_fields_where_they_are_no_key),
+        cmocka_unit_test(difference__first_of_a_machine_that_is_gone__is_not_called_erased),
         cmocka_unit_test(difference__erased_first__still_tells_type_and_entity),
         cmocka_unit_test(difference__what_cannot_be_compared__is_said),
         cmocka_unit_test(difference__what_is_large__is_not_small),

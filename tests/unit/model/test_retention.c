@@ -13,7 +13,8 @@
     "entity: { table: t_" name ", key: k, columns: { amount: integer } }\n"                        \
     "states: { a: {}, b: {} }\nevents:\n  " name ".one: [ { from: none, to: a } ]\n" event
 
-static const char *const one = MACHINE("one", "[shared, own]", "45d", "");
+static const char *const one =
+    MACHINE("one", "[shared, own]", "45d", "  one.two: [ { from: a, to: b } ]\n");
 static const char *const two =
     MACHINE("two", "[shared]", "30d",
             "  two.late: { claim: { retention: 7d }, transitions: [ { from: a, to: b } ] }\n");
