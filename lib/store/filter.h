@@ -1,15 +1,15 @@
 /*
  * filter: which sealed bucket may hold a key. A filter covers one sealed bucket, or some merged
  * ones of a class: eight of a level become one of the next, up to 64 buckets, so that a look-up
- * asks few of them. They are a cache: kept in ow_filter with checksums, loaded at
- * start, built anew in slices where they are missing or wrong; a bucket that none covers is looked
- * up in the table itself.
+ * asks few of them. They are a cache: kept in ow_filter with checksums, loaded at start, built anew
+ * in slices where they are missing or wrong; a bucket that none covers is looked up in the table
+ * itself.
  *
  * A filter consists of pieces (base/fuse.h), chosen by the first bits of a key; a word holds the
  * number of a group of the filter's buckets, and bits of the key that tell most foreign keys from
  * its own. Whatever filters say, the table has the last word: a wrong "maybe" costs a look-up. A
  * wrong "no" would open a claim again: so a filter is used only if each of its pieces is there with
- * its checksum, and verify looks up every claim in them.
+ * its checksum, and it has as many keys as its buckets; verify looks up every claim in them.
  *
  * Threads: the store's owner. Memory: about 2 bytes a claim from malloc, and some MiB while one is
  * built. Failure: as in store.h. Trust: rows of ow_filter are believed only with their checksums.

@@ -132,11 +132,13 @@ static bool is_whole(const struct ow_filter *filter)
     return true;
 }
 
-/* Whether it is of sealed buckets that no other filter covers yet. What has been pruned since it
- * was built is left out. */
+/* Whether it is of sealed buckets that no other filter covers yet, with all of their claims. What
+ * has been pruned since it was built is left out, and then nobody knows how many they were. */
 static bool is_useful(struct ow_store *store, struct ow_filter *filter)
 {
     bool any = false;
+    bool pruned = false;
+    int64_t claims = 0;
     for (uint32_t i = 0; i < filter->bucket_count; i++) {
         const struct ow_sealed_bucket *bucket = ow_bucket_sealed(store, filter->buckets[i]);
         if (bucket == NULL || bucket->doomed) {
@@ -148,14 +150,16 @@ static bool is_useful(struct ow_store *store, struct ow_filter *filter)
                 return false; /* it is of another store's file */
             }
             filter->buckets[i] = 0;
+            pruned = true;
             continue;
         }
+        claims += bucket->claims;
         if (bucket->filtered || bucket->class_ms != filter->class_ms) {
             return false;
         }
         any = true;
     }
-    return any;
+    return any && (pruned || claims == filter->claims);
 }
 
 static int compare_levels(const void *a, const void *b)

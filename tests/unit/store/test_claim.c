@@ -162,6 +162,25 @@ static void store_horizon__retired_class__counts_for_all(void **state)
     assert_int_equal(ow_store_horizon_ms(fixture->store, INT64_C(3888000000), 5), 14);
 }
 
+/* Its checksums are right, and yet it is not of these claims. */
+static void filter__of_another_number_of_claims__is_built_anew(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    take(fixture, 1, 4, 1000);
+    ow_fixture_tend(fixture, INT64_MIN);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT max(id) FROM ow_filter"), 1);
+    ow_fixture_close(fixture);
+    ow_fixture_open(fixture);
+    ow_fixture_tend(fixture, INT64_MIN);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT max(id) FROM ow_filter"), 1);
+    ow_fixture_close(fixture);
+    ow_fixture_exec(fixture, "UPDATE ow_bucket SET claims = 4 WHERE bucket = 1");
+    ow_fixture_open(fixture);
+    ow_fixture_tend(fixture, INT64_MIN);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT max(id) FROM ow_filter"), 2);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_filter"), 1);
+}
+
 int ow_test_claim(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -173,6 +192,7 @@ int ow_test_claim(void)
         TEST(claim_write__sealed_in_a_batch_that_is_rolled_back__is_open_again),
         TEST(store_horizon__without_pruning__is_none),
         TEST(store_horizon__retired_class__counts_for_all),
+        TEST(filter__of_another_number_of_claims__is_built_anew),
     };
 #undef TEST
     return cmocka_run_group_tests_name("claim", tests, NULL, NULL);
