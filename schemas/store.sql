@@ -38,7 +38,7 @@ CREATE TABLE ow_claims (
     PRIMARY KEY (bucket, key)
 ) STRICT, WITHOUT ROWID;
 
--- A cache of filters over sealed buckets: rebuilt where missing or wrong. Not used yet.
+-- A cache of filters over sealed buckets: rebuilt where missing or wrong.
 CREATE TABLE ow_filter (
     id INTEGER NOT NULL,
     first_bucket INTEGER NOT NULL,

@@ -154,7 +154,8 @@ static enum ow_status read_keys(struct ow_store *store, struct ow_filter_job *jo
     const bool last = job->piece + 1 == pieces;
     const uint32_t until =
         last ? 0 : __builtin_bswap32(ow_filter_piece_start(pieces, job->piece + 1));
-    while (job->bucket<job->filter->bucket_count && * rows> 0) {
+    const uint32_t buckets = job->filter->bucket_count;
+    while (*rows > 0 && job->bucket != buckets) {
         ow_sql_bind_i64(read, job->filter->buckets[job->bucket]);
         /* The first four bytes are less than any key that begins with them. */
         ow_sql_bind_blob(read, job->last_bytes > 0

@@ -12,13 +12,6 @@
 
 enum { PRUNE_ROWS = 5000 /* some 10 ms */ };
 
-struct prune {
-    struct ow_store *store;
-    int64_t bucket, class_ms;
-    int64_t horizon_ms; /* of the class, afterwards */
-    struct ow_world world;
-};
-
 static struct ow_horizon *horizon_of(struct ow_store *store, int64_t class_ms)
 {
     for (size_t i = 0; i < store->horizon_count; i++) {
