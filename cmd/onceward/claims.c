@@ -1,7 +1,9 @@
-/* `onceward claims stats|show`: the memory of what was seen. */
+/* `onceward claims stats|show|seed`: the memory of what was seen. */
 #include "claims.h"
 
+#include "claims_seed.h"
 #include "config.h"
+#include "seed_input.h"
 
 #include <string.h>
 
@@ -12,10 +14,16 @@ static const struct ow_argument arguments[] = {
     {.name = "source",
       .value = "TEXT",
       .text = "show: KEY is the id of a message from this source, whatever it looks like."},
-    {.name = NULL},
+    {.name = "from-topic",
+      .text = "seed: the records of the machines' topics below the group's committed offsets."},
+    OW_ARGUMENT_FROM_JSONL,
+    OW_ARGUMENT_FROM_SQLITE,
+    OW_ARGUMENT_SQL,
+    OW_ARGUMENT_SKIP_BAD,
+    {.name = NULL                                                                },
 };
 
-enum verb { STATS, SHOW, VERB_COUNT };
+enum verb { STATS, SHOW, SEED, VERB_COUNT };
 
 /* operands: how many must come before the database. */
 static const struct {
@@ -24,6 +32,7 @@ static const struct {
 } verbs[] = {
     [STATS] = {"stats", 1},
     [SHOW] = {"show",  2},
+    [SEED] = {"seed",  1},
 };
 
 static enum verb verb_of(const struct ow_invocation *invocation)
@@ -82,13 +91,19 @@ static int run(int argc, char **argv)
     }
     const enum verb verb = verb_of(&invocation);
     if (verb == VERB_COUNT) {
-        return ow_command_refuse(&ow_command_claims, "'%s': expects stats or show",
+        return ow_command_refuse(&ow_command_claims, "'%s': expects stats, show or seed",
                                  invocation.operand_count == 0 ? "" : invocation.operands[0]);
     }
     if (!ow_output_parse(ow_invocation_value(&invocation, "output"), &output)) {
         return ow_command_refuse(&ow_command_claims, "-o must be table, json or jsonl");
     }
+    if (verb == SEED && invocation.operand_count == 1) {
+        return ow_claims_seed(&invocation, output);
+    }
     const size_t operands = verbs[verb].operands;
+    if (verb == SEED) {
+        return ow_command_refuse(&ow_command_claims, "seed writes: it needs a configuration");
+    }
     if (invocation.operand_count < operands || invocation.operands[operands - 1][0] == '\0') {
         return ow_command_refuse(&ow_command_claims, "show expects the key of a claim, or the id "
                                                      "of a message");
@@ -106,16 +121,22 @@ static int run(int argc, char **argv)
 
 const struct ow_command ow_command_claims = {
     .name = "claims",
-    .summary = "how many claims there are and what they cost; what a claim belongs to",
-    .usage = "stats [-c FILE | DB] | show KEY [--source TEXT] [-c FILE | DB] [-o table|json|jsonl]",
+    .summary =
+        "how many claims there are, what one belongs to, taking over those of another system",
+    .usage = "stats [-c FILE | DB] | show KEY [--source TEXT] [-c FILE | DB] | seed [-c FILE]"
+             " (--from-topic |"
+             "\n       --from-jsonl FILE | --from-sqlite DB --sql QUERY) [--skip-bad]"
+             " [-o table|json|jsonl]",
     .arguments = arguments,
     .text =
         "stats  a bucket a line, then totals\n"
         "show   the claims of KEY: 32 hexadecimal digits are the key of a claim, anything else is "
         "the id of a\n"
         "       message; --source makes it an id in any case. Exit code 1: there is no such claim\n"
+        "seed   takes claims over from the system that has consumed until now, without any effect\n"
         "\n"
-        "Both read through a connection of their own that cannot write, in snapshots of less than "
+        "stats and show read through a connection of their own that cannot write, in snapshots of "
+        "less than "
         "a second: a worker\n"
         "may go on.\n"
         "\n"

@@ -51,6 +51,7 @@ static struct ow_kafka_reader *create(const struct ow_kafka_options *options)
     struct ow_kafka_member *member = &reader->member;
     ow_arena_init(&member->arena, 4096);
     ow_kafka_talk_init(&member->talk, ow_clock_system());
+    member->group = ow_arena_text(&member->arena, ow_slice_of(options->group));
     member->topics = OW_ARENA_ARRAY(&member->arena, options->topic_count, struct ow_slice);
     member->topic_count = options->topic_count;
     for (size_t i = 0; i < options->topic_count; i++) {
@@ -143,6 +144,19 @@ const struct ow_kafka_range *ow_kafka_reader_ranges(const struct ow_kafka_reader
 {
     *ret_count = reader->all_count;
     return reader->all;
+}
+
+enum ow_status ow_kafka_reader_committed(struct ow_kafka_reader *reader,
+                                         struct ow_partition_offset *ret_list, int32_t *ret_members,
+                                         struct ow_err *err)
+{
+    struct ow_source *source = &reader->member.source;
+    for (size_t i = 0; i < reader->all_count; i++) {
+        ret_list[i] = (struct ow_partition_offset){
+            .topic = reader->all[i].topic, .partition = reader->all[i].partition, .offset = -1};
+    }
+    OW_TRY(ow_kafka_offsets_committed(source, ret_list, reader->all_count, err));
+    return ow_kafka_offsets_member_count(source, ret_members, err);
 }
 
 enum ow_status ow_kafka_reader_assign(struct ow_kafka_reader *reader,

@@ -45,6 +45,11 @@ enum ow_status ow_kafka_reader_open(const struct ow_kafka_options *options,
 /* All partitions, by topic as named in the options, then by number. */
 const struct ow_kafka_range *ow_kafka_reader_ranges(const struct ow_kafka_reader *reader,
                                                     size_t *ret_count);
+/* The offsets that the group has committed (-1: none), with their metadata, by all ranges; the
+ * caller's list of as many. *ret_members: who is in the group now. */
+enum ow_status ow_kafka_reader_committed(struct ow_kafka_reader *reader,
+                                         struct ow_partition_offset *ret_list, int32_t *ret_members,
+                                         struct ow_err *err) OW_MUST_USE;
 /*
  * Starts to read these, in place of what was read before. Records of one range come in order,
  * ranges as they like; an empty one ends at once. ranges is borrowed until the next call.

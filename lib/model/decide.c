@@ -235,3 +235,46 @@ void ow_decide_park_timeout(struct ow_world *world, struct ow_parked *parked)
     parked->gone = true;
     parked->entity->parked_count--;
 }
+
+bool ow_decide_seed_claim(struct ow_world *world, const struct ow_seed_claim *seed)
+{
+    struct ow_claim *claim = ow_world_claim(world, seed->key, seed->retention_ms);
+    OW_INVARIANT(claim->loaded);
+    if (claim->taken) {
+        return false;
+    }
+    claim->taken = claim->fresh = true;
+    claim->ref = world->next_ref++;
+    memcpy(claim->fingerprint, seed->fingerprint, OW_FINGERPRINT_BYTES);
+    /* The row that owns the claim, as a stale one's does. */
+    ow_judge_add_sighting(world, claim->ref, OW_SEED_NAME, &seed->record);
+    return true;
+}
+
+/* The rows that it brings. False where one is there already. */
+static bool rows_are_free(struct ow_world *world, const struct ow_seed_entity *seed)
+{
+    for (const struct ow_seed_row *row = seed->rows; row != NULL; row = row->next) {
+        const struct ow_row *stored = ow_world_row(world, seed->machine, row->table, row->key);
+        OW_INVARIANT(stored->loaded);
+        if (stored->exists) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum ow_seeded ow_decide_seed_entity(struct ow_world *world, const struct ow_seed_entity *seed)
+{
+    struct ow_entity *entity = ow_world_entity(world, seed->machine, seed->id);
+    OW_INVARIANT(entity->loaded);
+    if (entity->version > 0) {
+        return OW_SEEDED_KNOWN;
+    }
+    if (!rows_are_free(world, seed)) {
+        return OW_SEEDED_ROW_TAKEN;
+    }
+    ow_judge_seed(world, entity, seed);
+    wake(world, entity, &(struct ow_judging){.horizon_ms = INT64_MIN});
+    return OW_SEEDED;
+}

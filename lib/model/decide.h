@@ -9,6 +9,7 @@
 #ifndef OW_MODEL_DECIDE_H
 #define OW_MODEL_DECIDE_H
 
+#include "model/seed_entity.h"
 #include "model/world.h"
 
 struct ow_judging {
@@ -35,5 +36,16 @@ void ow_decide(struct ow_world *world, const struct ow_event *event,
 
 /* A parked record whose deadline has passed: moves it to quarantine as park_timeout. */
 void ow_decide_park_timeout(struct ow_world *world, struct ow_parked *parked);
+
+/* Takes a claim over, as one that nothing is to be done for any more. False: it is taken. */
+bool ow_decide_seed_claim(struct ow_world *world, const struct ow_seed_claim *seed);
+
+enum ow_seeded { OW_SEEDED, OW_SEEDED_KNOWN, OW_SEEDED_ROW_TAKEN };
+/*
+ * Takes an entity over: version 1 with a history row of its own, and wakes what is parked under it.
+ * KNOWN: there is one; ROW_TAKEN: there is a row with the key of one of its own. Then nothing has
+ * changed.
+ */
+enum ow_seeded ow_decide_seed_entity(struct ow_world *world, const struct ow_seed_entity *seed);
 
 #endif

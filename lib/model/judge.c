@@ -188,6 +188,45 @@ static void make_transition(struct ow_world *world, const struct ow_subject *sub
     entity->dirty = true;
 }
 
+void ow_judge_seed(struct ow_world *world, struct ow_entity *entity,
+                   const struct ow_seed_entity *seed)
+{
+    const int64_t seq = world->next_ref++;
+    for (const struct ow_seed_row *given = seed->rows; given != NULL; given = given->next) {
+        struct ow_row *row = ow_world_row(world, seed->machine, given->table, given->key);
+        row->columns = given->columns;
+        row->exists = row->fresh = true;
+        row->seq = seq;
+    }
+    struct ow_event *event = OW_ARENA_NEW(world->arena, struct ow_event);
+    *event = (struct ow_event){
+        .record = &seed->record,
+        .type = OW_SLICE(OW_SEED_NAME),
+        .id = OW_SLICE(""),
+        .time_ms = seed->at_ms == OW_SEED_NO_TIME ? world->now_ms : seed->at_ms,
+    };
+    struct ow_history *history = OW_ARENA_NEW(world->arena, struct ow_history);
+    *history = (struct ow_history){
+        .seq = seq,
+        .machine = entity->machine,
+        .entity_id = entity->id,
+        .version = 1,
+        .event = event,
+        .to = seed->state,
+        .via = OW_VIA_SEED,
+        .data = seed->data,
+    };
+    *world->history_end = history;
+    world->history_end = &history->next;
+
+    entity->created_at_ms = entity->updated_at_ms = event->time_ms;
+    entity->version = 1;
+    entity->state = seed->state;
+    entity->last_seq = seq;
+    entity->columns = seed->columns;
+    entity->dirty = true;
+}
+
 enum ow_outcome ow_judge_quarantine(struct ow_world *world, const struct ow_subject *subject,
                                     enum ow_reason reason, const char *detail,
                                     struct ow_decision *decision)

@@ -27,6 +27,10 @@ enum ow_outcome ow_judge_quarantine(struct ow_world *world, const struct ow_subj
                                     enum ow_reason reason, const char *detail,
                                     struct ow_decision *decision);
 
+/* The effects of taking an entity over: its rows, its history row, itself. */
+void ow_judge_seed(struct ow_world *world, struct ow_entity *entity,
+                   const struct ow_seed_entity *seed);
+
 /* Appends a fresh quarantine row, and a sighting. */
 struct ow_quarantine *ow_judge_add_quarantine(struct ow_world *world, int64_t id,
                                               enum ow_reason reason, const char *detail,

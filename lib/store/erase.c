@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "store/erase_detail.h"
+#include "store/erase_record.h"
 #include "store/erased.h"
 #include "store/explain_machine.h"
 #include "store/internal.h"
@@ -103,40 +104,12 @@ static json_t *text_json(struct ow_slice text)
     return json_stringn((const char *)text.ptr, text.len);
 }
 
-static struct ow_slice key_of(const struct ow_operand *operand, const struct ow_event_type *event,
-                              const json_t *data)
+/* The version of the machine that the row names, or NULL. */
+static const struct ow_machine *machine_then(const struct erase *erase,
+                                             const struct ow_machine *newest)
 {
-    if (operand->kind == OW_OPERAND_CONSTANT) {
-        return operand->constant.text;
-    }
-    OW_INVARIANT(operand->kind == OW_OPERAND_POINTER); /* held by the machine's loader */
-    const json_t *key = json_object_get(data, event->needs[operand->index].pointer.text);
-    return (struct ow_slice){(const uint8_t *)json_string_value(key), json_string_length(key)};
-}
-
-/* What stays of each row that the transition recorded. The hash is empty where there is no such
- * row: it was missing before. */
-static enum ow_status keep_records(struct erase *erase, const struct ow_event_type *event,
-                                   const struct ow_transition *transition, const json_t *data,
-                                   json_t *kept, struct ow_err *err)
-{
-    for (size_t i = 0; i < transition->recording_count; i++) {
-        const struct ow_recording *recording = &transition->recordings[i];
-        const struct ow_slice key = key_of(&recording->key, event, data);
-        OW_STATEMENT row = {0};
-        bool found = false;
-        char hash[OW_ERASED_HASH_TEXT] = "";
-        OW_TRY(open_row(erase, "seq", recording->table, key, &row, err));
-        OW_TRY(ow_sql_step(&row, &found, err));
-        if (found) {
-            ow_erased_hash(&erase->store->hash_key, recording->table, key, &row, hash);
-        }
-        OW_JSON *pair = json_array();
-        (void)json_array_append_new(pair, text_json(key));
-        (void)json_array_append_new(pair, json_string(hash));
-        (void)json_array_append(kept, pair);
-    }
-    return OW_OK;
+    return ow_explain_machine_of(&erase->machines, ow_slice_of(newest->name),
+                                 ow_sql_i64(&erase->history, 1));
 }
 
 /* The transition that the row took, by its own version of the machine; NULL where there is none,
@@ -146,8 +119,7 @@ static const struct ow_transition *transition_of(const struct erase *erase,
                                                  const struct ow_event_type **ret_event)
 {
     const struct ow_statement *row = &erase->history;
-    const struct ow_machine *machine =
-        ow_explain_machine_of(&erase->machines, ow_slice_of(newest->name), ow_sql_i64(row, 1));
+    const struct ow_machine *machine = machine_then(erase, newest);
     *ret_event = machine == NULL ? NULL : ow_machine_event(machine, ow_sql_slice(row, 2));
     const int from = machine == NULL ? -1 : ow_machine_state(machine, ow_sql_slice(row, 3));
     if (*ret_event == NULL || from < 0 || (*ret_event)->cells[from].kind != OW_CELL_APPLY) {
@@ -176,7 +148,12 @@ static enum ow_status make_data(struct erase *erase, const struct chain *chain,
         (void)json_object_set_new(made, "erased", json_integer(erase->done.at_ms));
         if (transition != NULL && transition->recording_count > 0) {
             OW_JSON *records = json_array();
-            OW_TRY(keep_records(erase, event, transition, data, records, err));
+            OW_TRY(ow_erase_record_keep(erase->store, event, transition, data, records, err));
+            (void)json_object_set(made, "records", records);
+        } else if (json_object_get(data, "records") != NULL) {
+            OW_JSON *records = json_array();
+            OW_TRY(ow_erase_record_keep_seeded(erase->store, machine_then(erase, chain->machine),
+                                               json_object_get(data, "records"), records, err));
             (void)json_object_set(made, "records", records);
         }
     }

@@ -3,10 +3,11 @@
  * taken for a row that was tampered with, and hides none that was. Private to lib/store.
  *
  * A history row has the members `erased` (when, in milliseconds), `records` (a pair for each row
- * that its transition recorded: the row's key, and a hash of the row as it was then) and, where it
- * was its entity's last, `columns` (the entity's columns as they were then: later rows build on
- * them). Real data has JSON pointers as members, which begin with '/' or are empty. Whatever is
- * kept stands in the business tables too, but for the hash, which is the store's keyed one.
+ * that its transition recorded: the row's key, and a hash of the row as it was then; in the row of
+ * a seeded entity the table's name, third) and, where it was its entity's last, `columns` (the
+ * entity's columns as they were then: later rows build on them). Real data has JSON pointers as
+ * members, which begin with '/' or are empty. Whatever is kept stands in the business tables too,
+ * but for the hash, which is the store's keyed one.
  *
  * Pure. Memory: the caller's.
  */

@@ -203,17 +203,11 @@ static bool is_kept(const struct ow_past *past, const struct ow_verify_step *ste
            json_array_size(erased->records) == step->transition->recording_count;
 }
 
-/* What can be said of a step without its payload: the rows that it recorded are as they were when
- * it was erased, and the columns went on from what they were then. */
-static enum ow_status follow_erased(struct ow_verify *verify, struct replay *replay,
-                                    const struct ow_verify_step *step,
-                                    const struct ow_erased *erased, int64_t seq, struct ow_err *err)
+/* The columns as they were when the row was erased, where it keeps them. */
+static void take_kept(struct ow_verify *verify, struct replay *replay,
+                      const struct ow_erased *erased)
 {
     const struct ow_table *table = &replay->machine->newest->entity;
-    verify->erased++;
-    if (step->transition != NULL) {
-        OW_TRY(ow_verify_record_kept(verify, step, erased->records, seq, err));
-    }
     for (size_t c = 0; c < table->column_count; c++) {
         const json_t *value = json_object_get(erased->columns, table->columns[c].name);
         if (value != NULL) {
@@ -221,20 +215,26 @@ static enum ow_status follow_erased(struct ow_verify *verify, struct replay *rep
         }
     }
     replay->erased = erased->columns == NULL;
+}
+
+/* What can be said of a step without its payload: the rows that it recorded are as they were when
+ * it was erased, and the columns went on from what they were then. */
+static enum ow_status follow_erased(struct ow_verify *verify, struct replay *replay,
+                                    const struct ow_verify_step *step,
+                                    const struct ow_erased *erased, int64_t seq, struct ow_err *err)
+{
+    verify->erased++;
+    if (step->transition != NULL) {
+        OW_TRY(ow_verify_record_kept(verify, step, erased->records, seq, err));
+    }
+    take_kept(verify, replay, erased);
     return OW_OK;
 }
 
-/* One row of the history: is it the next step, and what does it make of the entity? */
-static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
-                             const struct ow_past *past, struct ow_err *err)
+/* What a transition has made of the entity. */
+static enum ow_status take_step(struct ow_verify *verify, struct replay *replay,
+                                const struct ow_past *past, const json_t *data, struct ow_err *err)
 {
-    check_chain(verify, replay, past);
-    if (replay->version == 0) {
-        begin_columns(replay, past->machine_version);
-        replay->created_at_ms = past->event_time_ms;
-    }
-    OW_JSON *data =
-        json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
     struct ow_verify_step step = {.columns = replay->columns, .data = data};
     struct ow_erased erased;
     const bool is_erased = ow_erased_read(data, &erased);
@@ -255,6 +255,51 @@ static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
         OW_TRY(ow_verify_record_derived(verify, &step, past->seq, err));
         change_columns(verify, replay, &step);
     }
+    return OW_OK;
+}
+
+/* What the entity was when it was taken over. */
+static enum ow_status take_seed(struct ow_verify *verify, struct replay *replay,
+                                const struct ow_past *past, const json_t *data, struct ow_err *err)
+{
+    struct ow_seed_entity seed;
+    struct ow_erased erased;
+    struct ow_verify_step step = {.columns = replay->columns, .data = data};
+    const char *problem = ow_verify_seed_read(verify, past, &step, &seed);
+    OW_TRY(ow_verify_past_check(verify, past, &step, err));
+    if (problem != NULL) {
+        ow_verify_broken(verify, OW_PROMISE_PATHS,
+                         "%s '" OW_SLICE_FMT "', history row %" PRId64 " came by seed, and %s",
+                         machine_of(replay), OW_SLICE_ARG(replay->id), past->seq, problem);
+        replay->lost = true;
+        return OW_OK;
+    }
+    if (ow_erased_read(data, &erased)) {
+        verify->erased++;
+        take_kept(verify, replay, &erased);
+        return ow_verify_record_seeded_kept(verify, &step, erased.records, past->seq, err);
+    }
+    for (size_t c = 0; c < seed.machine->entity.column_count; c++) {
+        if (seed.columns[c].type != OW_TYPE_NULL) {
+            replay->columns[step.version->columns[c]] = seed.columns[c];
+        }
+    }
+    return ow_verify_record_seeded(verify, &step, seed.rows, past->seq, err);
+}
+
+/* One row of the history: is it the next step, and what does it make of the entity? */
+static enum ow_status follow(struct ow_verify *verify, struct replay *replay,
+                             const struct ow_past *past, struct ow_err *err)
+{
+    check_chain(verify, replay, past);
+    if (replay->version == 0) {
+        begin_columns(replay, past->machine_version);
+        replay->created_at_ms = past->event_time_ms;
+    }
+    OW_JSON *data =
+        json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
+    OW_TRY(ow_verify_is_seed(past) ? take_seed(verify, replay, past, data, err)
+                                   : take_step(verify, replay, past, data, err));
     replay->version = past->version;
     replay->last_seq = past->seq;
     replay->state = past->to; /* a numbered text, which stays */

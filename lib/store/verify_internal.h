@@ -8,7 +8,7 @@
 #ifndef OW_STORE_VERIFY_INTERNAL_H
 #define OW_STORE_VERIFY_INTERNAL_H
 
-#include "model/event.h"
+#include "model/seed_entity.h"
 #include "store/verify_notes.h"
 #include "store/verify_slice.h"
 
@@ -232,6 +232,16 @@ enum ow_status ow_verify_past_check(struct ow_verify *verify, const struct ow_pa
                                     const struct ow_verify_step *step, struct ow_err *err)
     OW_MUST_USE;
 
+/* verify_seed.c: history rows of entities that were taken over from another system. */
+static inline bool ow_verify_is_seed(const struct ow_past *past)
+{
+    return ow_slice_equals_text(past->via, ow_via_text(OW_VIA_SEED));
+}
+/* What was given (nothing, where it was erased); or what is wrong with the row. Sets the step's
+ * machine and version; step->data must be there. */
+const char *ow_verify_seed_read(struct ow_verify *verify, const struct ow_past *past,
+                                struct ow_verify_step *step, struct ow_seed_entity *ret_seed);
+
 /* verify_chain.c: the history rows of one entity: their numbers, the last first. */
 struct ow_verify_chain {
     struct ow_statement prev_of; /* of a history row */
@@ -259,6 +269,14 @@ enum ow_status ow_verify_record_derived(struct ow_verify *verify, const struct o
  * keeps them (erased.h). */
 enum ow_status ow_verify_record_kept(struct ow_verify *verify, const struct ow_verify_step *step,
                                      const json_t *records, int64_t seq, struct ow_err *err)
+    OW_MUST_USE;
+/* Likewise, of an entity that was taken over; and of one whose payload was erased since. */
+enum ow_status ow_verify_record_seeded(struct ow_verify *verify, const struct ow_verify_step *step,
+                                       const struct ow_seed_row *rows, int64_t seq,
+                                       struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_verify_record_seeded_kept(struct ow_verify *verify,
+                                            const struct ow_verify_step *step,
+                                            const json_t *records, int64_t seq, struct ow_err *err)
     OW_MUST_USE;
 
 /* verify_decode.c: a stored message read again, by each machine version that the store has known.

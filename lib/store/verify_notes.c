@@ -31,8 +31,9 @@ const char *ow_verify_role_text(enum ow_verify_role role)
 {
     static const char *const texts[] = {
         [OW_VERIFY_PARKED] = "parked record", [OW_VERIFY_QUARANTINED] = "quarantine row",
-        [OW_VERIFY_STALE] = "stale sighting", [OW_VERIFY_APPLIED] = "history row",
-        [OW_VERIFY_CONFLICT] = "conflict",    [OW_VERIFY_SIGHTED] = "sighting"};
+        [OW_VERIFY_STALE] = "stale sighting", [OW_VERIFY_SEEDED] = "seeded sighting",
+        [OW_VERIFY_APPLIED] = "history row",  [OW_VERIFY_CONFLICT] = "conflict",
+        [OW_VERIFY_SIGHTED] = "sighting"};
     return texts[role];
 }
 
@@ -46,8 +47,8 @@ static const char schema[] =
     " key BLOB, fingerprint BLOB, PRIMARY KEY (ref, role, id)) STRICT, WITHOUT ROWID;"
     "BEGIN";
 
-#define OWNERS "3"
-static_assert(OW_VERIFY_APPLIED == 3, "as in OWNERS");
+#define OWNERS "4"
+static_assert(OW_VERIFY_APPLIED == 4, "as in OWNERS");
 
 static const char still_quarantined_text[] =
     "SELECT 1 FROM ow_quarantine WHERE id = ? AND status NOT IN ('applied', 'duplicate')";

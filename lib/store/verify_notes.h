@@ -27,11 +27,12 @@ static inline bool ow_verify_sum_equal(const struct ow_verify_sum *a, const stru
     return a->sum == b->sum && a->count == b->count;
 }
 
-/* What a row says about the claim with a ref. The first four own it. */
+/* What a row says about the claim with a ref. The first five own it. */
 enum ow_verify_role {
     OW_VERIFY_PARKED,
     OW_VERIFY_QUARANTINED,
     OW_VERIFY_STALE,
+    OW_VERIFY_SEEDED,  /* taken over from another system */
     OW_VERIFY_APPLIED, /* a history row whose key cannot be derived */
     OW_VERIFY_CONFLICT,
     OW_VERIFY_SIGHTED

@@ -171,7 +171,7 @@ enum ow_status ow_verify_past_check(struct ow_verify *verify, const struct ow_pa
     const bool later = wake || ow_slice_equals_text(past->via, "requeue");
     const bool consumed =
         ow_slice_equals_text(past->via, "kafka") || ow_slice_equals_text(past->via, "http");
-    if (!later && !consumed && !ow_slice_equals_text(past->via, "seed")) {
+    if (!later && !consumed && !ow_verify_is_seed(past)) {
         ow_verify_broken(verify, OW_PROMISE_PATHS,
                          "history row %" PRId64 " came by '" OW_SLICE_FMT "', which is no way in",
                          past->seq, OW_SLICE_ARG(past->via));
@@ -183,18 +183,20 @@ enum ow_status ow_verify_past_check(struct ow_verify *verify, const struct ow_pa
                          past->seq, OW_SLICE_ARG(past->via), past->first_ref);
     }
     const int64_t ref = past->first_ref != 0 ? past->first_ref : past->seq;
-    if (ref != past->seq && past->seq < verify->next_ref) {
+    const bool seed = ow_verify_is_seed(past);
+    if ((seed || ref != past->seq) && past->seq < verify->next_ref) {
         ow_verify_sum_add(&verify->numbers, past->seq, NULL);
     }
-    if (ref >= verify->next_ref) {
-        return OW_OK; /* claimed since the begin */
+    if (seed || ref >= verify->next_ref) {
+        return OW_OK; /* no message made it, so it has no claim; or it was claimed since the begin
+                       */
     }
     if (step->event == NULL ||
         !ow_verify_is_pruned(verify, step->event->claim->retention_ms, ref)) {
         OW_TRY(own(verify, past, step, ref, err));
     }
     if (!wake && !consumed) {
-        return OW_OK; /* seeds and requeued records have no offset in a ledger */
+        return OW_OK; /* requeued records have no offset in a ledger */
     }
     const struct ow_verify_trace trace = {.topic = past->topic,
                                           .partition = past->partition,

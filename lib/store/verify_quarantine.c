@@ -252,25 +252,31 @@ enum ow_status ow_verify_quarantine(struct ow_verify *verify, struct ow_err *err
 static enum ow_status check_sighting(struct ow_verify *verify, const struct ow_statement *row,
                                      struct ow_err *err)
 {
-    static const char *const causes[] = {"stale", "same_id", "other_channel"};
+    static const char *const causes[] = {"stale", "same_id", "other_channel", OW_SEED_NAME};
     const int64_t rowid = ow_sql_i64(row, 0);
     const int64_t ref = ow_sql_i64(row, 1);
     const struct ow_slice cause = ow_sql_slice(row, 2);
     const bool stale = ow_slice_equals_text(cause, "stale");
+    const bool seeded = ow_slice_equals_text(cause, OW_SEED_NAME);
     ow_verify_number(verify, ref, "sighting with ref");
-    if (!is_one_of(cause, causes, 3)) {
+    if (!is_one_of(cause, causes, 4)) {
         ow_verify_broken(verify, OW_PROMISE_OUTCOMES,
                          "the sighting of ref %" PRId64 " has the cause '" OW_SLICE_FMT
                          "', which is none",
                          ref, OW_SLICE_ARG(cause));
     }
-    /* A stale one counts by its own number, another by its place in the table. */
-    if (ref >= verify->next_ref || (!stale && rowid > verify->sighting_rowid)) {
+    /* An owner counts by its own number, another by its place in the table. */
+    if (ref >= verify->next_ref || (!stale && !seeded && rowid > verify->sighting_rowid)) {
         return OW_OK;
     }
-    const struct ow_verify_expected expected = {
-        .ref = ref, .role = stale ? OW_VERIFY_STALE : OW_VERIFY_SIGHTED, .id = rowid};
+    const enum ow_verify_role role = stale    ? OW_VERIFY_STALE
+                                     : seeded ? OW_VERIFY_SEEDED
+                                              : OW_VERIFY_SIGHTED;
+    const struct ow_verify_expected expected = {.ref = ref, .role = role, .id = rowid};
     OW_TRY(ow_verify_expect(verify, &expected, err));
+    if (seeded) {
+        return OW_OK; /* what was taken over is in no ledger */
+    }
     const struct ow_verify_trace trace = {.topic = ow_sql_slice(row, 3),
                                           .partition = ow_sql_i64(row, 4),
                                           .offset = ow_sql_i64(row, 5),

@@ -21,17 +21,27 @@ static struct ow_slice key_of(const struct ow_recording *recording,
     return key.type == OW_TYPE_TEXT ? key.text : (struct ow_slice){0};
 }
 
+/* A row that a step has recorded, or that an entity brought when it was taken over. */
+struct recorded {
+    const struct ow_table *table; /* as it was then; by its columns: */
+    const struct ow_operand *operands;
+    const struct ow_value *brought; /* NULL: it was recorded */
+    struct ow_slice key;
+    struct ow_slice hash; /* absent: its columns can be derived, for the step has its payload */
+    int64_t seq;
+};
+
 /* What a column of the newest table should hold: one that the step's version did not have, its
  * default. */
-static struct ow_value expected(const struct ow_column *column,
-                                const struct ow_recording *recording,
+static struct ow_value expected(const struct ow_column *column, const struct recorded *recorded,
                                 const struct ow_verify_step *step)
 {
-    const size_t at = ow_verify_column(recording->table, column->name);
+    const size_t at = ow_verify_column(recorded->table, column->name);
     if (at == SIZE_MAX) {
         return column->has_default ? column->default_value : OW_VALUE_NULL;
     }
-    return ow_verify_evaluate(&recording->columns[at], step);
+    return recorded->brought != NULL ? recorded->brought[at]
+                                     : ow_verify_evaluate(&recorded->operands[at], step);
 }
 
 /* The number of a record table in the newest version, or its record_count. */
@@ -49,27 +59,18 @@ static struct ow_slice text_of(const json_t *json)
     return (struct ow_slice){(const uint8_t *)json_string_value(json), json_string_length(json)};
 }
 
-/* A row that a step has recorded. */
-struct recorded {
-    const struct ow_recording *recording;
-    struct ow_slice key;
-    struct ow_slice hash; /* absent: its columns can be derived, for the step has its payload */
-    int64_t seq;
-};
-
 /* Whether a column is what the step says; of an erased one, where the step's version did not have
  * it: else it is in the hash. */
 static bool is_derived(const struct ow_statement *row, const struct ow_table *table,
                        const struct recorded *recorded, const struct ow_verify_step *step)
 {
     for (size_t c = 0; c < table->column_count; c++) {
-        const struct ow_table *then = recorded->recording->table;
         if (!ow_slice_is_absent(recorded->hash) &&
-            ow_verify_column(then, table->columns[c].name) != SIZE_MAX) {
+            ow_verify_column(recorded->table, table->columns[c].name) != SIZE_MAX) {
             continue;
         }
         const struct ow_value stored = ow_sql_value(row, 1 + (int)c, NULL);
-        const struct ow_value should = expected(&table->columns[c], recorded->recording, step);
+        const struct ow_value should = expected(&table->columns[c], recorded, step);
         if (!ow_value_equal(&stored, &should)) {
             return false;
         }
@@ -90,11 +91,11 @@ static enum ow_status is_as_it_was(struct ow_verify *verify, const struct record
     if (ow_slice_is_absent(recorded->hash) || !verify->has_key) {
         return OW_OK;
     }
-    ow_erased_select(&text, "seq", recorded->recording->table);
+    ow_erased_select(&text, "seq", recorded->table);
     OW_TRY(ow_sql_prepare(&verify->sql, ow_buffer_cstr(&text), &row, err));
     ow_sql_bind_text(&row, recorded->key);
     OW_TRY(ow_sql_step(&row, &found, err));
-    ow_erased_hash(&verify->hash_key, recorded->recording->table, recorded->key, &row, hash);
+    ow_erased_hash(&verify->hash_key, recorded->table, recorded->key, &row, hash);
     *ret_is = ow_slice_equals_text(recorded->hash, hash);
     return OW_OK;
 }
@@ -103,7 +104,7 @@ static enum ow_status check_row(struct ow_verify *verify, const struct recorded 
                                 const struct ow_verify_step *step, struct ow_err *err)
 {
     const struct ow_machine *newest = step->machine->newest;
-    const size_t r = newest_record(newest, recorded->recording->table->name);
+    const size_t r = newest_record(newest, recorded->table->name);
     if (r == newest->record_count) {
         return OW_OK; /* a table that the newest version has no more */
     }
@@ -140,40 +141,115 @@ enum ow_status ow_verify_record_derived(struct ow_verify *verify, const struct o
 {
     for (size_t i = 0; i < step->transition->recording_count; i++) {
         const struct ow_recording *recording = &step->transition->recordings[i];
-        const struct recorded recorded = {
-            .recording = recording, .key = key_of(recording, step), .seq = seq};
-        OW_TRY(check_row(verify, &recorded, step, err));
-    }
-    return OW_OK;
-}
-
-enum ow_status ow_verify_record_kept(struct ow_verify *verify, const struct ow_verify_step *step,
-                                     const json_t *records, int64_t seq, struct ow_err *err)
-{
-    for (size_t i = 0; i < step->transition->recording_count; i++) {
-        const json_t *pair = json_array_get(records, i);
-        const json_t *hash = json_array_get(pair, 1);
-        const struct recorded recorded = {.recording = &step->transition->recordings[i],
-                                          .key = text_of(json_array_get(pair, 0)),
-                                          /* What is no text is no row's hash. */
-                                          .hash =
-                                              json_is_string(hash) ? text_of(hash) : OW_SLICE(""),
+        const struct recorded recorded = {.table = recording->table,
+                                          .operands = recording->columns,
+                                          .key = key_of(recording, step),
                                           .seq = seq};
         OW_TRY(check_row(verify, &recorded, step, err));
     }
     return OW_OK;
 }
 
+/* kept: what an erased step keeps of it. */
+static struct recorded kept_row(const json_t *kept, const struct ow_table *table, int64_t seq)
+{
+    const json_t *hash = json_array_get(kept, 1);
+    return (struct recorded){.table = table,
+                             .key = text_of(json_array_get(kept, 0)),
+                             /* What is no text is no row's hash. */
+                             .hash = json_is_string(hash) ? text_of(hash) : OW_SLICE(""),
+                             .seq = seq};
+}
+
+enum ow_status ow_verify_record_kept(struct ow_verify *verify, const struct ow_verify_step *step,
+                                     const json_t *records, int64_t seq, struct ow_err *err)
+{
+    for (size_t i = 0; i < step->transition->recording_count; i++) {
+        const struct ow_recording *recording = &step->transition->recordings[i];
+        struct recorded recorded = kept_row(json_array_get(records, i), recording->table, seq);
+        recorded.operands = recording->columns;
+        OW_TRY(check_row(verify, &recorded, step, err));
+    }
+    return OW_OK;
+}
+
+enum ow_status ow_verify_record_seeded(struct ow_verify *verify, const struct ow_verify_step *step,
+                                       const struct ow_seed_row *rows, int64_t seq,
+                                       struct ow_err *err)
+{
+    for (const struct ow_seed_row *row = rows; row != NULL; row = row->next) {
+        const struct recorded recorded = {
+            .table = row->table, .brought = row->columns, .key = row->key, .seq = seq};
+        OW_TRY(check_row(verify, &recorded, step, err));
+    }
+    return OW_OK;
+}
+
+static const struct ow_table *table_of(const struct ow_verify_step *step, const json_t *kept)
+{
+    const struct ow_machine *machine = step->version->machine;
+    for (size_t r = 0; r < machine->record_count; r++) {
+        if (ow_slice_equals_text(text_of(json_array_get(kept, 2)), machine->records[r].name)) {
+            return &machine->records[r];
+        }
+    }
+    return NULL;
+}
+
+enum ow_status ow_verify_record_seeded_kept(struct ow_verify *verify,
+                                            const struct ow_verify_step *step,
+                                            const json_t *records, int64_t seq, struct ow_err *err)
+{
+    for (size_t i = 0; i < json_array_size(records); i++) {
+        const struct ow_table *table = table_of(step, json_array_get(records, i));
+        if (table == NULL) {
+            ow_verify_broken(verify, OW_PROMISE_RECORDS,
+                             "history row %" PRId64 " keeps a row of no record table", seq);
+            continue;
+        }
+        const struct recorded recorded = kept_row(json_array_get(records, i), table, seq);
+        OW_TRY(check_row(verify, &recorded, step, err));
+    }
+    return OW_OK;
+}
+
+static bool is_brought(struct ow_verify *verify, const struct ow_past *past, const json_t *data,
+                       const struct ow_table *table, struct ow_slice key)
+{
+    struct ow_seed_entity seed;
+    struct ow_erased erased;
+    struct ow_verify_step step = {.data = data};
+    if (ow_verify_seed_read(verify, past, &step, &seed) != NULL) {
+        return false;
+    }
+    bool found = false;
+    for (const struct ow_seed_row *row = seed.rows; row != NULL; row = row->next) {
+        found =
+            found || (strcmp(row->table->name, table->name) == 0 && ow_slice_equal(row->key, key));
+    }
+    (void)ow_erased_read(data, &erased);
+    for (size_t i = 0; seed.rows == NULL && i < json_array_size(erased.records); i++) {
+        const json_t *row = json_array_get(erased.records, i);
+        const struct ow_table *then = table_of(&step, row);
+        found = found || (then != NULL && strcmp(then->name, table->name) == 0 &&
+                          ow_slice_equal(text_of(json_array_get(row, 0)), key));
+    }
+    return found;
+}
+
 /* Whether a history row records a row with that key in that table. */
-static bool is_recorded(const struct ow_verify *verify, const struct ow_past *past,
+static bool is_recorded(struct ow_verify *verify, const struct ow_past *past,
                         const struct ow_table *table, struct ow_slice key)
 {
     struct ow_verify_step step = {0};
+    OW_JSON *data =
+        json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
+    if (ow_verify_is_seed(past)) {
+        return is_brought(verify, past, data, table, key);
+    }
     if (!ow_verify_step_find(verify, past, &step)) {
         return false;
     }
-    OW_JSON *data =
-        json_loadb((const char *)past->data_text.ptr, past->data_text.len, JSON_ALLOW_NUL, NULL);
     step.data = data;
     struct ow_erased erased;
     const bool is_erased = ow_erased_read(data, &erased);
@@ -210,6 +286,7 @@ static enum ow_status check_stray(struct ow_verify *verify, struct ow_statement 
     const int64_t seq = ow_sql_i64(found, 1);
     struct ow_past past;
     bool row = false;
+    ow_arena_reset(&verify->scratch);
     ow_sql_bind_i64(past_of, seq);
     OW_TRY(ow_sql_step(past_of, &row, err));
     enum ow_status status = OW_OK;
