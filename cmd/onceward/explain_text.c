@@ -129,6 +129,13 @@ static void append_transition(struct ow_buffer *out, const struct ow_explain_eve
     }
 }
 
+static void append_unapplied(struct ow_buffer *out, const struct ow_explain_event *event)
+{
+    ow_buffer_text(out, strcmp(event->outcome, OW_EXPLAIN_SEEDED) == 0
+                            ? "seeded: taken over from another system, not applied"
+                            : "stale: it says nothing new");
+}
+
 /* What came of a parked or requeued message later. */
 static void add_later(struct timeline *timeline, const struct ow_explain_event *event)
 {
@@ -141,7 +148,7 @@ static void add_later(struct timeline *timeline, const struct ow_explain_event *
         append_quarantined(out, event->quarantine);
     } else if (event->outcome != NULL) {
         out = add_line(timeline, event, 0, event->parked_until.least_ms);
-        ow_buffer_text(out, "stale: it says nothing new");
+        append_unapplied(out, event);
     }
     if (out != NULL && event->was_parked) {
         ow_buffer_text(out, "; it was ");
@@ -172,7 +179,7 @@ static void add_first(struct timeline *timeline, const struct ow_explain_event *
     } else if (event->seq != 0) {
         append_transition(out, event);
     } else if (event->outcome != NULL) {
-        ow_buffer_text(out, "stale: it says nothing new");
+        append_unapplied(out, event);
     } else {
         ow_buffer_text(out, "claimed; no row tells what became of it (see onceward verify)");
     }
@@ -182,7 +189,7 @@ static void add_sightings(struct timeline *timeline, const struct ow_explain_eve
 {
     for (const struct ow_explain_sighting *each = event->sightings; each != NULL;
          each = each->next) {
-        if (strcmp(each->cause, "stale") == 0) {
+        if (ow_explain_sighting_owns(each)) {
             continue; /* its first sight */
         }
         struct ow_buffer *const out = add_line(timeline, event, 0, each->seen_at_ms);

@@ -39,13 +39,14 @@ struct ow_explain_place {
     int64_t partition, offset;
 };
 
-/* A later sight of a message, or the one sight of a stale one. */
+/* A later sight of a message; or the one that owns its claim, of a stale or seeded one. */
 struct ow_explain_sighting {
     const char *cause;
     struct ow_explain_place place;
     int64_t seen_at_ms;
     struct ow_explain_sighting *next; /* by time */
 };
+bool ow_explain_sighting_owns(const struct ow_explain_sighting *sighting);
 
 struct ow_explain_quarantine {
     int64_t id;
@@ -59,6 +60,9 @@ struct ow_explain_quarantine {
                                                kept now; NULL: no conflict, or it cannot be read */
     struct ow_explain_quarantine *next;     /* of conflicts: by id */
 };
+
+/* The outcome of a message whose claim was taken over from another system. */
+#define OW_EXPLAIN_SEEDED "seeded"
 
 enum ow_explain_claimed {
     OW_EXPLAIN_CLAIM_FOUND,
@@ -77,7 +81,8 @@ struct ow_explain_claim {
 /* One message, and what became of it. */
 struct ow_explain_event {
     int64_t ref; /* of its claim; where it claims nothing, the number of its quarantine row */
-    const char *outcome;       /* now: applied, parked, stale, quarantined; NULL: no row says it */
+    const char *outcome;       /* now: applied, parked, stale, quarantined, seeded; NULL: no row
+                                  says it */
     const char *first_outcome; /* as the ledger has it for ever; NULL: not there */
     const char *machine, *entity_id, *type, *source, *id; /* NULL: not known */
     struct ow_explain_place place;

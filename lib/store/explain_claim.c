@@ -105,6 +105,10 @@ enum ow_status ow_explain_claim_of_history(struct ow_explain *explain,
                                            struct ow_explain_event *event, struct ow_err *err)
 {
     event->claim.claimed = OW_EXPLAIN_CLAIM_UNKNOWN;
+    if (strcmp(event->via, ow_via_text(OW_VIA_SEED)) == 0) {
+        event->claim.claimed = OW_EXPLAIN_CLAIM_NONE;
+        return OW_OK;
+    }
     const struct ow_slice type = ow_slice_of(event->type);
     const struct ow_machine *machine = ow_explain_machine_of(
         &explain->machines, ow_slice_of(event->machine), event->machine_version);

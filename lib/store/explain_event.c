@@ -1,5 +1,10 @@
 #include "store/explain_internal.h"
 
+bool ow_explain_sighting_owns(const struct ow_explain_sighting *sighting)
+{
+    return strcmp(sighting->cause, "stale") == 0 || strcmp(sighting->cause, OW_SEED_NAME) == 0;
+}
+
 static enum ow_status read_sightings(struct ow_explain *explain, struct ow_explain_event *event,
                                      struct ow_err *err)
 {
@@ -15,8 +20,10 @@ static enum ow_status read_sightings(struct ow_explain *explain, struct ow_expla
         one->seen_at_ms = ow_sql_i64(read, 4);
         *end = one;
         end = &one->next;
-        if (event->outcome == NULL && strcmp(one->cause, "stale") == 0) {
-            event->outcome = ow_outcome_text(OW_OUTCOME_STALE);
+        if (event->outcome == NULL && ow_explain_sighting_owns(one)) {
+            event->outcome = strcmp(one->cause, OW_SEED_NAME) == 0
+                                 ? OW_EXPLAIN_SEEDED
+                                 : ow_outcome_text(OW_OUTCOME_STALE);
             event->place = one->place;
         }
         OW_TRY(ow_sql_step(read, &row, err));
@@ -97,9 +104,9 @@ static enum ow_status neighbour(struct ow_explain *explain, enum ow_explain_stat
 static enum ow_status tell_first_sight(struct ow_explain *explain, struct ow_explain_event *event,
                                        struct ow_err *err)
 {
-    const struct ow_explain_sighting *stale = event->sightings;
-    while (stale != NULL && strcmp(stale->cause, "stale") != 0) {
-        stale = stale->next;
+    const struct ow_explain_sighting *owner = event->sightings;
+    while (owner != NULL && !ow_explain_sighting_owns(owner)) {
+        owner = owner->next;
     }
     const bool is_parked = event->seen.least_ms == event->seen.most_ms;
     int64_t ended_ms = INT64_MIN; /* what became of it at last */
@@ -107,8 +114,8 @@ static enum ow_status tell_first_sight(struct ow_explain *explain, struct ow_exp
         ended_ms = event->applied_at_ms;
     } else if (event->quarantine != NULL) {
         ended_ms = event->quarantine->first_seen_ms;
-    } else if (stale != NULL) {
-        ended_ms = stale->seen_at_ms;
+    } else if (owner != NULL) {
+        ended_ms = owner->seen_at_ms;
     }
     if (is_parked || ended_ms == INT64_MIN) {
         return OW_OK;

@@ -8,7 +8,7 @@
 #define OW_STORE_EXPLAIN_INTERNAL_H
 
 #include "base/map.h"
-#include "model/event.h"
+#include "model/seed.h"
 #include "store/explain.h"
 #include "store/explain_machine.h"
 #include "store/sql.h"
