@@ -34,5 +34,6 @@ int ow_test_evaluate(void);
 int ow_test_prove(void);
 int ow_test_prove_planted(void);
 int ow_test_retention(void);
+int ow_test_seed(void);
 
 #endif

@@ -23,5 +23,6 @@ int main(void)
     failed += ow_test_prove();
     failed += ow_test_prove_planted();
     failed += ow_test_retention();
+    failed += ow_test_seed();
     return failed == 0 ? 0 : 1;
 }
