@@ -29,14 +29,18 @@ void ow_read_progress_show(void *context, const char *what, int64_t done, int64_
     if (progress->terminal && now_ns - progress->began_ns >= show_after_ns &&
         now_ns - progress->said_ns >= redraw_ns) {
         char line[160];
-        (void)snprintf(line, sizeof(line), "%s: %3" PRId64 "%%", what, percent);
+        if (goal > 0) {
+            (void)snprintf(line, sizeof(line), "%s: %3" PRId64 "%%", what, percent);
+        } else {
+            (void)snprintf(line, sizeof(line), "%s: %" PRId64, what, done);
+        }
         ow_log_set_status_line(line);
         progress->shown = true;
         progress->said_ns = now_ns;
     } else if (!progress->terminal && now_ns - progress->said_ns >= log_every_ns) {
         ow_log(OW_LOG_INFO, "progress",
-               "what=\"%s\" percent=%" PRId64 " done=%" PRId64 " goal=%" PRId64, what, percent,
-               done, goal);
+               "what=\"%s\" percent=%" PRId64 " done=%" PRId64 " goal=%" PRId64, what,
+               goal > 0 ? percent : 0, done, goal);
         progress->said_ns = now_ns;
     }
 }

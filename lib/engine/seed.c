@@ -18,7 +18,7 @@ static enum ow_status decide_claims(struct ow_apply *apply, const struct ow_seed
     return OW_OK;
 }
 
-/* Ends what was decided: changes are committed, nothing is not paid for. */
+/* Ends what was decided: changes are committed, without any there is no commit. */
 static enum ow_status end(struct ow_apply *apply, enum ow_status status, bool changed,
                           struct ow_err *err)
 {

@@ -187,9 +187,11 @@ const char *ow_seed_read_claim(const struct ow_machines *machines,
     if (problem == NULL) {
         problem = find_rule(machine, object, arena, &rule);
     }
-    if (problem == NULL) {
-        problem = hash_key_parts(rule, hash_key, object, arena, claim.key);
+    if (problem != NULL) {
+        return problem;
     }
+    OW_INVARIANT(rule != NULL);
+    problem = hash_key_parts(rule, hash_key, object, arena, claim.key);
     if (problem == NULL) {
         problem = find_unknown_part(rule, object, arena);
     }

@@ -24,11 +24,11 @@ struct ow_seed_claim {
 };
 
 /*
- * {"machine":"orders","type":"payment.succeeded","source":"/shop/eu","id":"m-1","at":"…"}: the
- * parts of the claim's key by the names that claim.key has for them, as texts or integers.
- * machine may be left out where there is one; type where all events of the machine claim alike;
- * at is RFC 3339, or milliseconds since 1970. A member that is null is as good as none. Returns
- * the problem, or NULL: *ret_claim then has all but the record.
+ * {"machine":"…","type":"…","source":"/desk/7","id":"m-1","at":"…"}: the parts of the claim's key
+ * by the names that claim.key has for them, as texts or integers. machine may be left out where
+ * there is one; type where all events of the machine claim alike; at is RFC 3339, or milliseconds
+ * since 1970. A member that is null is as good as none. Returns the problem, or NULL: *ret_claim
+ * then has all but the record.
  */
 const char *ow_seed_read_claim(const struct ow_machines *machines,
                                const struct ow_hash_key *hash_key, const json_t *object,

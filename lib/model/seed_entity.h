@@ -29,11 +29,11 @@ struct ow_seed_entity {
 };
 
 /*
- * {"id":"o-1","state":"paid","at":"…","amount_minor":1299,"currency":"EUR",
- *  "records":{"payments":[{"payment_id":"p-1","amount_minor":1299,…}]}}: columns by their names.
- * Those of the entity that are left out have their default, or hold nothing; those of records must
- * be there unless they have a default. records may be a text that holds JSON. A member that is
- * null is as good as none. Returns the problem, or NULL: *ret_entity then has all but the record.
+ * {"id":"e-1","state":"…","at":"…","count":7,"records":{"rows":[{"row_id":"r-1","count":7}]}}:
+ * columns by their names. Those of the entity that are left out have their default, or hold
+ * nothing; those of records must be there unless they have a default. records may be a text that
+ * holds JSON. A member that is null is as good as none. Returns the problem, or NULL: *ret_entity
+ * then has all but the record.
  */
 const char *ow_seed_entity_read(const struct ow_machine *machine, const json_t *object,
                                 struct ow_arena *arena, struct ow_seed_entity *ret_entity);

@@ -166,6 +166,19 @@ static void claims__given_twice_in_one_transaction__are_one(void **state)
     assert_int_equal(claimed, 1);
 }
 
+static void claims__pruned_with_their_class__leave_a_store_that_is_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(seed_claims(1, 40), 40);
+    bench.fixture->clock.now_ms += INT64_C(50) * 86400000;
+    ow_fixture_tend(bench.fixture, INT64_MIN); /* seals */
+    assert_int_equal(seed_claims(39, 42), 2);
+    bench.fixture->clock.now_ms += INT64_C(50) * 86400000;
+    ow_fixture_tend(bench.fixture, bench.fixture->clock.now_ms);
+    assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT count(*) FROM ow_claims"), 2);
+    must_be_content();
+}
+
 static void entity__seeded__goes_on(void **state)
 {
     (void)state;
@@ -271,6 +284,7 @@ int ow_test_seed(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
         T(claims__seeded_twice__are_taken_once_and_make_duplicates),
         T(claims__given_twice_in_one_transaction__are_one),
+        T(claims__pruned_with_their_class__leave_a_store_that_is_whole),
         T(entity__seeded__goes_on),
         T(entity__with_parked_records__wakes_them),
         T(entity__with_a_row_that_is_taken__is_refused_alone),
