@@ -86,8 +86,8 @@ def show(name, *arguments):
 
 
 def usage():
-    expect("no word", run("claims"), 2, "'': expects stats or show")
-    expect("another word", run("claims", "list"), 2, "'list': expects stats or show")
+    expect("no word", run("claims"), 2, "'': expects stats, show or seed")
+    expect("another word", run("claims", "list"), 2, "'list': expects stats, show or seed")
     expect("no key", run("claims", "show"), 2, "show expects the key of a claim")
     expect("two stores", run("claims", "stats", "a.db", "-c", "c.yaml"), 2, "name one configuration or one database")
     expect("too much", run("claims", "show", "k", "a.db", "b.db"), 2, "name one configuration or one database")

@@ -174,6 +174,15 @@ def entities(folder):
             'currency', 'EUR', 'method', 'card')) FROM p WHERE p.o = o.id)) AS records FROM o"""
     store.entities("by a query", dict(seeded=2), "--from-sqlite", other, "--sql", query)
     store.content("entities")
+    expect("erased", run("erase", "--entity", "o-1", "-c", store.config), 0)
+    store.content("entities, one of them erased")
+    with sqlite3.connect(store.db) as db:
+        db.execute("UPDATE payments SET method = 'cash' WHERE payment_id = 'p-1'")
+    result = run("verify", "-c", store.config, "-o", "json")
+    must("erased, and a row changed since", result.returncode == 3 and "is not what history row" in result.stdout, result.stdout)
+    with sqlite3.connect(store.db) as db:
+        db.execute("UPDATE payments SET method = 'card' WHERE payment_id = 'p-1'")
+    store.content("and back")
     expect("explain", run("explain", "7", "-c", store.config), 0, "applied via seed: none -> paid, version 1", "paid_minor 5")
 
 
