@@ -26,7 +26,9 @@
 /* A bucket is sealed at so many claims, or, in a large store, at a share of all: small ones are
  * written faster, few ones are told apart with fewer bits (ARCHITECTURE 43). */
 #define OW_BUCKET_CLAIMS 100000
-#define OW_BUCKETS_AIM   500
+#define OW_BUCKETS_AIM   1000
+/* What of a filter is built in one go: some 20 ms. */
+#define OW_PIECE_CLAIMS (1 << 17)
 
 #define OW_PARK_PER_ENTITY_DEFAULT    32
 #define OW_PARK_DEADLINE_MS_DEFAULT   (INT64_C(72) * 3600 * 1000)

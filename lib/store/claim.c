@@ -115,7 +115,8 @@ static enum ow_status probe_filters(struct ow_store *store, struct ow_world *wor
                                     struct ow_claim *const *claims, size_t count,
                                     struct ow_err *err)
 {
-    if (store->filters.count == 0) {
+    const struct ow_filters *filters = &store->filters;
+    if (filters->count == 0) {
         return OW_OK;
     }
     uint64_t *const hashes = OW_ARENA_ARRAY(world->arena, count, uint64_t);
@@ -125,10 +126,17 @@ static enum ow_status probe_filters(struct ow_store *store, struct ow_world *wor
         ow_filter_key(claims[i]->key, &hashes[i], &tags[i]);
     }
     const struct ow_filter_keys keys = {.hashes = hashes, .tags = tags, .count = count};
-    for (size_t f = store->filters.count; f > 0; f--) {
-        const struct ow_filter *filter = store->filters.list[f - 1];
+    for (size_t f = filters->count; f > 0; f--) {
+        const struct ow_filter *filter = filters->list[f - 1];
         ow_filter_look(filter, &keys, groups);
         OW_TRY(probe_groups(store, filter, groups, claims, count, err));
+    }
+    for (size_t level = 1; level < OW_FILTER_LEVELS; level++) {
+        const struct ow_filter *merging = filters->jobs[level].filter;
+        if (merging != NULL && merging->until > 0) {
+            ow_filter_look(merging, &keys, groups);
+            OW_TRY(probe_groups(store, merging, groups, claims, count, err));
+        }
     }
     return OW_OK;
 }

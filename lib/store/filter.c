@@ -17,7 +17,7 @@ static uint32_t bits_for(uint32_t count)
 uint32_t ow_filter_index_bits(uint32_t bucket_count, uint32_t *ret_shift)
 {
     const uint32_t bits = bits_for(bucket_count);
-    *ret_shift = bits > OW_FILTER_INDEX_BITS ? bits - OW_FILTER_INDEX_BITS : 0;
+    *ret_shift = bits / 2;
     return bits - *ret_shift;
 }
 
@@ -40,7 +40,8 @@ struct ow_filter *ow_filter_new(uint32_t bucket_count, uint32_t piece_count)
 {
     struct ow_filter *filter = calloc(1, sizeof(*filter));
     OW_INVARIANT(filter != NULL);
-    *filter = (struct ow_filter){.bucket_count = bucket_count, .piece_count = piece_count};
+    *filter = (struct ow_filter){
+        .bucket_count = bucket_count, .piece_count = piece_count, .until = UINT64_C(1) << 32};
     filter->buckets = calloc(bucket_count, sizeof(*filter->buckets));
     filter->pieces = calloc(piece_count, sizeof(*filter->pieces));
     OW_INVARIANT(filter->buckets != NULL);
@@ -128,18 +129,25 @@ void ow_filter_publish(struct ow_store *store, struct ow_filter *filter)
     }
 }
 
+static void forget(struct ow_filter *filter, int64_t bucket)
+{
+    for (uint32_t i = 0; i < filter->bucket_count; i++) {
+        filter->buckets[i] = filter->buckets[i] == bucket ? 0 : filter->buckets[i];
+    }
+}
+
 void ow_filter_forget_bucket(struct ow_store *store, int64_t bucket)
 {
     struct ow_filters *filters = &store->filters;
     for (size_t i = filters->count; i > 0; i--) {
-        struct ow_filter *filter = filters->list[i - 1];
-        bool any = false;
-        for (uint32_t k = 0; k < filter->bucket_count; k++) {
-            filter->buckets[k] = filter->buckets[k] == bucket ? 0 : filter->buckets[k];
-            any = any || filter->buckets[k] != 0;
-        }
-        if (!any) {
+        forget(filters->list[i - 1], bucket);
+        if (ow_filter_first_bucket(filters->list[i - 1]) == INT64_MAX) {
             ow_filter_drop(store, i - 1);
+        }
+    }
+    for (size_t level = 0; level < OW_FILTER_LEVELS; level++) {
+        if (filters->jobs[level].filter != NULL) {
+            forget(filters->jobs[level].filter, bucket);
         }
     }
 }
@@ -166,7 +174,12 @@ void ow_filter_look(const struct ow_filter *filter, const struct ow_filter_keys 
 {
     size_t from = 0;
     while (from < keys->count) {
-        const uint64_t piece = (keys->hashes[from] >> 32) * filter->piece_count >> 32;
+        const uint64_t first = keys->hashes[from] >> 32;
+        if (first < filter->from || first >= filter->until) {
+            ret_groups[from++] = OW_FILTER_NONE;
+            continue;
+        }
+        const uint64_t piece = first * filter->piece_count >> 32;
         const bool last = piece + 1 == filter->piece_count;
         const uint64_t end =
             last ? 0 : ow_filter_piece_start(filter->piece_count, (uint32_t)piece + 1);

@@ -1,6 +1,6 @@
 /*
  * filter: which sealed bucket may hold a key. A filter covers one sealed bucket, or some merged
- * ones of a class: eight of a level become one of the next, up to 64 buckets, so that a look-up
+ * ones of a class: sixteen of a level become one of the next, up to 256 buckets, so that a look-up
  * asks few of them. They are a cache: kept in ow_filter with checksums, loaded at start, built anew
  * in slices where they are missing or wrong; a bucket that none covers is looked up in the table
  * itself.
@@ -24,10 +24,8 @@
 #include "store/sql.h"
 
 enum {
-    OW_FILTER_MERGE = 8,              /* filters of a level that become one of the next */
-    OW_FILTER_LEVELS = 3,             /* of one bucket, of 8, of 64; a level costs a row a claim */
-    OW_FILTER_INDEX_BITS = 3,         /* of a word, at most; the rest is the key's */
-    OW_FILTER_PIECE_CLAIMS = 1 << 17, /* built in one go: some 20 ms */
+    OW_FILTER_MERGE = 16, /* filters of a level that become one of the next */
+    OW_FILTER_LEVELS = 3, /* of one bucket, of 16, of 256; each reads a claim again */
     OW_FILTER_NONE = UINT16_MAX
 };
 
@@ -39,7 +37,10 @@ struct ow_filter {
     int64_t *buckets; /* 0: gone since */
     uint32_t piece_count;
     struct ow_fuse *pieces; /* each with cells of its own */
-    bool alone;             /* could not be merged */
+    /* Asked for hashes whose first 32 bits are from..until - 1: while filters are merged, what the
+     * merged one has already is asked there, and the others have thrown it away. */
+    uint64_t from, until;
+    bool alone; /* could not be merged */
 };
 
 /* Keys to be looked up, in their order. */
@@ -54,6 +55,7 @@ void ow_filter_key(const uint8_t key[OW_CLAIM_KEY_BYTES], uint64_t *ret_hash, ui
 /* Zeroed: nothing is being built. */
 struct ow_filter_job {
     struct ow_filter *filter; /* NULL: none */
+    int64_t *buckets;         /* of it, with those that have been pruned since */
     uint32_t piece, bucket;   /* where it is */
     uint8_t last_key[OW_CLAIM_KEY_BYTES];
     size_t last_bytes; /* 0: none yet of this bucket and piece */
@@ -83,15 +85,21 @@ void ow_filters_done(struct ow_filters *filters);
 /* Takes ownership, and its buckets are filtered from now on. */
 struct ow_store;
 void ow_filter_publish(struct ow_store *store, struct ow_filter *filter);
-/* No look-up goes there any more: a filter without buckets is dropped. */
+/* No look-up goes there any more, neither in what is being merged: a filter without buckets is
+ * dropped. */
 void ow_filter_forget_bucket(struct ow_store *store, int64_t bucket);
 /* Takes the filter at a place out of the list; its rows become garbage. */
 void ow_filter_drop(struct ow_store *store, size_t at);
 void ow_filter_discard(struct ow_filters *filters, int64_t id);
 
+/* INT64_MAX: all are gone. */
 int64_t ow_filter_first_bucket(const struct ow_filter *filter);
 
-/* Groups of buckets of a filter: 2^*ret_shift each. */
+/*
+ * Groups of buckets of a filter: 2^*ret_shift each, and about as many groups as a group has
+ * buckets. What a word says of the group it cannot say of the key: more groups, and more new keys
+ * are looked up in vain; fewer, and a key that is there is looked up in more buckets.
+ */
 uint32_t ow_filter_index_bits(uint32_t bucket_count, uint32_t *ret_shift);
 /* ret_groups, by key: where it may be, or OW_FILTER_NONE. The keys are in their order. */
 void ow_filter_look(const struct ow_filter *filter, const struct ow_filter_keys *keys,
@@ -101,9 +109,12 @@ uint32_t ow_filter_piece_start(uint32_t piece_count, uint32_t piece);
 
 /* filter_file.c: rows of ow_filter. */
 enum ow_status ow_filter_load(struct ow_store *store, struct ow_err *err);
-/* Writes a piece that was built; within a transaction. */
-enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_filter *filter,
-                                     uint32_t piece, struct ow_err *err);
+/* Writes the piece in work, which is built; within a transaction. */
+enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_filter_job *job,
+                                     struct ow_err *err);
+/* NULL: its rows are not what was written. */
+enum ow_status ow_filter_read(struct ow_store *store, int64_t id, struct ow_filter **ret_filter,
+                              struct ow_err *err);
 /* A row as a piece of *filter, which the first one makes. False: it is not what was written. */
 struct ow_filter_row {
     int64_t id, first_bucket, last_bucket, chunk, checksum;

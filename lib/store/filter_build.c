@@ -14,6 +14,7 @@
 static void job_done(struct ow_filter_job *job)
 {
     ow_filter_free(job->filter);
+    free(job->buckets);
     free(job->hashes);
     free(job->values);
 }
@@ -26,26 +27,37 @@ void ow_filter_jobs_done(struct ow_filters *filters)
     ow_fuse_builder_done(&filters->builder);
 }
 
+static void end_job(struct ow_filter_job *job)
+{
+    job->filter = NULL;
+    free(job->buckets);
+    job->buckets = NULL;
+}
+
 static void abandon(struct ow_filters *filters, struct ow_filter_job *job)
 {
     ow_filter_discard(filters, job->filter->id);
     ow_filter_free(job->filter);
-    job->filter = NULL;
+    end_job(job);
 }
 
 static void begin_job(struct ow_filters *filters, struct ow_filter_job *job,
                       struct ow_filter *filter)
 {
     filter->id = ++filters->last_id;
+    filter->until = 0;
     job->filter = filter;
+    job->buckets = calloc(filter->bucket_count, sizeof(*job->buckets));
+    OW_INVARIANT(job->buckets != NULL);
+    memcpy(job->buckets, filter->buckets, filter->bucket_count * sizeof(*job->buckets));
     job->piece = job->bucket = 0;
     job->count = 0;
     job->last_bytes = 0;
 }
 
-static uint32_t pieces_for(int64_t claims)
+static uint32_t pieces_for(const struct ow_store *store, int64_t claims)
 {
-    return (uint32_t)(claims / OW_FILTER_PIECE_CLAIMS + 1);
+    return (uint32_t)(claims / store->piece_claims + 1);
 }
 
 /* The oldest sealed bucket that no filter covers. */
@@ -62,7 +74,7 @@ static bool begin_bucket(struct ow_store *store)
     if (oldest == NULL) {
         return false;
     }
-    struct ow_filter *filter = ow_filter_new(1, pieces_for(oldest->claims));
+    struct ow_filter *filter = ow_filter_new(1, pieces_for(store, oldest->claims));
     filter->class_ms = oldest->class_ms;
     filter->buckets[0] = oldest->bucket;
     begin_job(&store->filters, &store->filters.jobs[0], filter);
@@ -110,7 +122,7 @@ static bool begin_merge(struct ow_store *store, uint32_t level)
             buckets += list[i]->buckets[k] != 0;
         }
     }
-    struct ow_filter *merged = ow_filter_new(buckets, pieces_for(claims));
+    struct ow_filter *merged = ow_filter_new(buckets, pieces_for(store, claims));
     merged->class_ms = list[0]->class_ms;
     merged->level = level;
     uint32_t at = 0;
@@ -156,7 +168,7 @@ static enum ow_status read_keys(struct ow_store *store, struct ow_filter_job *jo
         last ? 0 : __builtin_bswap32(ow_filter_piece_start(pieces, job->piece + 1));
     const uint32_t buckets = job->filter->bucket_count;
     while (*rows > 0 && job->bucket != buckets) {
-        ow_sql_bind_i64(read, job->filter->buckets[job->bucket]);
+        ow_sql_bind_i64(read, job->buckets[job->bucket]);
         /* The first four bytes are less than any key that begins with them. */
         ow_sql_bind_blob(read, job->last_bytes > 0
                                    ? (struct ow_slice){job->last_key, job->last_bytes}
@@ -183,26 +195,98 @@ static enum ow_status read_keys(struct ow_store *store, struct ow_filter_job *jo
     return OW_OK;
 }
 
-/* No seed fits: two claims have one hash. A key that is claimed twice is for verify to find; here
- * it costs no more than a plain look-up. */
-static void give_up(struct ow_store *store, struct ow_filter_job *job)
+/* Whether it is merged into that one. */
+static bool is_source(const struct ow_filter *filter, const struct ow_filter *merged)
 {
-    struct ow_filters *filters = &store->filters;
-    const struct ow_filter *filter = job->filter;
-    ow_log(OW_LOG_WARN, "filter_refused", "first_bucket=%" PRId64 " buckets=%u", filter->buckets[0],
-           filter->bucket_count);
-    for (size_t i = 0; i < filters->count; i++) {
-        if (ow_filter_first_bucket(filters->list[i]) == filter->buckets[0]) {
-            filters->list[i]->alone = true;
+    const int64_t first = ow_filter_first_bucket(filter);
+    for (uint32_t i = 0; i < merged->bucket_count; i++) {
+        if (merged->buckets[i] == first) {
+            return true;
         }
     }
-    if (filter->level == 0) {
+    return false;
+}
+
+/* What the merged one has is asked there from now on: else filters would take twice their memory
+ * while they are merged. Their rows stay until all is merged. */
+static void cut_sources(struct ow_filters *filters, const struct ow_filter *merged)
+{
+    for (size_t i = 0; i < filters->count; i++) {
+        struct ow_filter *source = filters->list[i];
+        if (!is_source(source, merged)) {
+            continue;
+        }
+        source->from = merged->until;
+        for (uint32_t k = 0; k < source->piece_count; k++) {
+            const bool last = k + 1 == source->piece_count;
+            if (!last && ow_filter_piece_start(source->piece_count, k + 1) <= source->from) {
+                free((void *)(uintptr_t)source->pieces[k].cells);
+                source->pieces[k].cells = NULL;
+            }
+        }
+    }
+}
+
+/* A source gets back what was thrown away; where that cannot be read any more, its buckets get
+ * filters anew. */
+static enum ow_status restore_source(struct ow_store *store, size_t at, struct ow_err *err)
+{
+    struct ow_filter *source = store->filters.list[at];
+    struct ow_filter *again = NULL;
+    OW_TRY(ow_filter_read(store, source->id, &again, err));
+    if (again == NULL || again->bucket_count != source->bucket_count) {
+        for (uint32_t i = 0; i < source->bucket_count; i++) {
+            struct ow_sealed_bucket *bucket = ow_bucket_sealed(store, source->buckets[i]);
+            if (bucket != NULL) {
+                bucket->filtered = false;
+            }
+        }
+        ow_filter_free(again);
+        ow_filter_drop(store, at);
+        return OW_OK;
+    }
+    memcpy(again->buckets, source->buckets, again->bucket_count * sizeof(*again->buckets));
+    store->filters.list[at] = again;
+    ow_filter_free(source);
+    return OW_OK;
+}
+
+static enum ow_status restore_sources(struct ow_store *store, const struct ow_filter *merged,
+                                      struct ow_err *err)
+{
+    struct ow_filters *filters = &store->filters;
+    for (size_t i = filters->count; i > 0; i--) {
+        if (!is_source(filters->list[i - 1], merged)) {
+            continue;
+        }
+        const int64_t id = filters->list[i - 1]->id;
+        if (filters->list[i - 1]->from > 0) {
+            OW_TRY(restore_source(store, i - 1, err));
+        }
+        if (i <= filters->count && filters->list[i - 1]->id == id) {
+            filters->list[i - 1]->alone = true;
+        }
+    }
+    return OW_OK;
+}
+
+/* No seed fits: two claims have one hash. A key that is claimed twice is for verify to find; here
+ * it costs no more than a plain look-up. */
+static enum ow_status give_up(struct ow_store *store, struct ow_filter_job *job, struct ow_err *err)
+{
+    const struct ow_filter *filter = job->filter;
+    ow_log(OW_LOG_WARN, "filter_refused", "first_bucket=%" PRId64 " buckets=%u", job->buckets[0],
+           filter->bucket_count);
+    if (filter->level > 0) {
+        OW_TRY(restore_sources(store, filter, err));
+    } else {
         struct ow_sealed_bucket *bucket = ow_bucket_sealed(store, filter->buckets[0]);
         if (bucket != NULL) { /* it may have been pruned meanwhile */
             bucket->plain = true;
         }
     }
-    abandon(filters, job);
+    abandon(&store->filters, job);
+    return OW_OK;
 }
 
 /* The keys of a piece are all there. False: it cannot be built. */
@@ -229,7 +313,7 @@ static enum ow_status write_piece(struct ow_store *store, const struct ow_filter
     struct ow_world world = {.next_ref = 0};
     enum ow_status status = ow_store_begin(store, &world, err);
     if (status == OW_OK) {
-        status = ow_filter_write_piece(store, job->filter, job->piece, err);
+        status = ow_filter_write_piece(store, job, err);
     }
     if (status == OW_OK) {
         status = ow_store_commit(store, &world, err);
@@ -240,40 +324,21 @@ static enum ow_status write_piece(struct ow_store *store, const struct ow_filter
     return status;
 }
 
-/* What was pruned while the filter was made; false where that is all of it. */
-static bool forget_pruned(const struct ow_store *store, struct ow_filter *filter)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < filter->bucket_count; i++) {
-        const struct ow_sealed_bucket *bucket = ow_bucket_sealed(store, filter->buckets[i]);
-        if (bucket == NULL || bucket->doomed) {
-            filter->buckets[i] = 0;
-        } else {
-            any = true;
-        }
-    }
-    return any;
-}
-
 /* Those that it was merged from are asked no more. */
 static void finish_job(struct ow_store *store, struct ow_filter_job *job)
 {
     struct ow_filters *filters = &store->filters;
     struct ow_filter *filter = job->filter;
     for (size_t i = filters->count; i > 0; i--) {
-        bool merged = false;
-        for (uint32_t k = 0; k < filter->bucket_count && !merged; k++) {
-            merged = filter->buckets[k] == ow_filter_first_bucket(filters->list[i - 1]);
-        }
-        if (merged) {
+        if (is_source(filters->list[i - 1], filter)) {
             ow_filter_drop(store, i - 1);
         }
     }
-    if (forget_pruned(store, filter)) {
-        job->filter = NULL;
-        ow_filter_publish(store, filter);
+    if (ow_filter_first_bucket(filter) == INT64_MAX) {
+        abandon(filters, job); /* all has been pruned meanwhile */
     } else {
-        abandon(filters, job);
+        end_job(job);
+        ow_filter_publish(store, filter);
     }
 }
 
@@ -283,16 +348,22 @@ static enum ow_status end_piece(struct ow_store *store, struct ow_filter_job *jo
     struct ow_fuse *piece = &job->filter->pieces[job->piece];
     if (piece->cells == NULL &&
         !build_piece(job, &store->filters.builder)) { /* built already: it could not be written */
-        give_up(store, job);
-        return OW_OK;
+        return give_up(store, job, err);
     }
     OW_TRY(write_piece(store, job, err));
-    job->filter->claims += (int64_t)job->count;
+    struct ow_filter *filter = job->filter;
+    filter->claims += (int64_t)job->count;
     job->count = 0;
     job->bucket = 0;
     job->piece++;
-    if (job->piece == job->filter->piece_count) {
+    if (job->piece == filter->piece_count) {
+        filter->until = UINT64_C(1) << 32;
         finish_job(store, job);
+        return OW_OK;
+    }
+    if (filter->level > 0) { /* a bucket's first filter is asked when it is whole */
+        filter->until = ow_filter_piece_start(filter->piece_count, job->piece);
+        cut_sources(&store->filters, filter);
     }
     return OW_OK;
 }

@@ -6,8 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* With other bits for the bucket the same words mean something else. */
-enum { VERSION = 1 | OW_FILTER_INDEX_BITS << 8, BUCKETS_MAX = 1 << 15, PIECES_MAX = 1 << 20 };
+enum { VERSION = 2 /* of the words' meaning */, BUCKETS_MAX = 1 << 15, PIECES_MAX = 1 << 20 };
 
 /* The front of `bits`; then the numbers of the buckets, then the cells. */
 struct head {
@@ -18,17 +17,18 @@ struct head {
 };
 static_assert(sizeof(struct head) == 56, "without padding, as it is in the file");
 
-enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_filter *filter,
-                                     uint32_t piece, struct ow_err *err)
+enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_filter_job *job,
+                                     struct ow_err *err)
 {
-    const struct ow_fuse *const fuse = &filter->pieces[piece];
+    const struct ow_filter *const filter = job->filter;
+    const struct ow_fuse *const fuse = &filter->pieces[job->piece];
     const struct head head = {.version = VERSION,
                               .level = filter->level,
                               .piece_count = filter->piece_count,
                               .bucket_count = filter->bucket_count,
                               .id = filter->id,
                               .class_ms = filter->class_ms,
-                              .chunk = piece,
+                              .chunk = job->piece,
                               .keys = fuse->keys,
                               .segment_cells = fuse->segment_cells,
                               .segment_count = fuse->segment_count,
@@ -36,13 +36,13 @@ enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_fil
     struct ow_buffer *const bits = &store->filters.bits;
     ow_buffer_clear(bits);
     ow_buffer_append(bits, &head, sizeof(head));
-    ow_buffer_append(bits, filter->buckets, filter->bucket_count * sizeof(*filter->buckets));
+    ow_buffer_append(bits, job->buckets, filter->bucket_count * sizeof(*job->buckets));
     ow_buffer_append(bits, fuse->cells, fuse->bytes);
     struct ow_statement *insert = ow_store_statement(store, OW_STATEMENT_FILTER_INSERT);
     ow_sql_bind_i64(insert, filter->id);
-    ow_sql_bind_i64(insert, filter->buckets[0]);
-    ow_sql_bind_i64(insert, filter->buckets[filter->bucket_count - 1]);
-    ow_sql_bind_i64(insert, piece);
+    ow_sql_bind_i64(insert, job->buckets[0]);
+    ow_sql_bind_i64(insert, job->buckets[filter->bucket_count - 1]);
+    ow_sql_bind_i64(insert, job->piece);
     ow_sql_bind_i64(insert, (int64_t)ow_hash_row(ow_buffer_view(bits)));
     ow_sql_bind_blob(insert, ow_buffer_view(bits));
     return ow_seal_insert(store, OW_SEAL_FILTER, filter->id, insert, NULL, err);
@@ -205,22 +205,50 @@ static void finish(struct ow_store *store, struct loading *loading)
     loading->list[loading->count++] = filter;
 }
 
+#define ROWS "SELECT id, first_bucket, last_bucket, chunk, checksum, bits FROM ow_filter"
+
+static struct ow_filter_row row_of(const struct ow_statement *read)
+{
+    return (struct ow_filter_row){.id = ow_sql_i64(read, 0),
+                                  .first_bucket = ow_sql_i64(read, 1),
+                                  .last_bucket = ow_sql_i64(read, 2),
+                                  .chunk = ow_sql_i64(read, 3),
+                                  .checksum = ow_sql_i64(read, 4),
+                                  .bits = ow_sql_slice(read, 5)};
+}
+
+enum ow_status ow_filter_read(struct ow_store *store, int64_t id, struct ow_filter **ret_filter,
+                              struct ow_err *err)
+{
+    OW_STATEMENT read = {0};
+    struct ow_filter *filter = NULL;
+    *ret_filter = NULL;
+    OW_TRY(ow_sql_prepare(&store->sql, ROWS " WHERE id = ? ORDER BY chunk", &read, err));
+    ow_sql_bind_i64(&read, id);
+    bool found = false;
+    enum ow_status status = ow_sql_step(&read, &found, err);
+    bool right = true;
+    while (status == OW_OK && found && right) {
+        const struct ow_filter_row row = row_of(&read);
+        right = ow_filter_take_row(&filter, &row);
+        status = ow_sql_step(&read, &found, err);
+    }
+    if (status == OW_OK && right && filter != NULL && is_whole(filter)) {
+        *ret_filter = filter;
+    } else {
+        ow_filter_free(filter);
+    }
+    return status;
+}
+
 static enum ow_status read_rows(struct ow_store *store, struct loading *loading, struct ow_err *err)
 {
     OW_STATEMENT read = {0};
-    OW_TRY(ow_sql_prepare(&store->sql,
-                          "SELECT id, first_bucket, last_bucket, chunk, checksum, bits"
-                          " FROM ow_filter ORDER BY id, chunk",
-                          &read, err));
+    OW_TRY(ow_sql_prepare(&store->sql, ROWS " ORDER BY id, chunk", &read, err));
     bool found = false;
     OW_TRY(ow_sql_step(&read, &found, err));
     while (found) {
-        const struct ow_filter_row row = {.id = ow_sql_i64(&read, 0),
-                                          .first_bucket = ow_sql_i64(&read, 1),
-                                          .last_bucket = ow_sql_i64(&read, 2),
-                                          .chunk = ow_sql_i64(&read, 3),
-                                          .checksum = ow_sql_i64(&read, 4),
-                                          .bits = ow_sql_slice(&read, 5)};
+        const struct ow_filter_row row = row_of(&read);
         if (row.id != loading->id) {
             finish(store, loading);
             loading->id = row.id;

@@ -28,6 +28,7 @@ struct ow_store_options {
     const char *hash_key_file; /* NULL: the key is in ow_meta */
     struct ow_clock clock;
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
+    int64_t piece_claims;  /* a filter is built of pieces of about so many; 0: OW_PIECE_CLAIMS */
 };
 
 /*

@@ -54,6 +54,7 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
 {
     OW_REQUIRE(options->path != NULL);
     OW_REQUIRE(options->bucket_claims >= 0);
+    OW_REQUIRE(options->piece_claims >= 0);
     struct ow_store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
         OW_IMPOSSIBLE("out of memory");
@@ -64,6 +65,7 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     store->lock_fd = -1;
     store->clock = options->clock;
     store->bucket_claims = options->bucket_claims == 0 ? OW_BUCKET_CLAIMS : options->bucket_claims;
+    store->piece_claims = options->piece_claims == 0 ? OW_PIECE_CLAIMS : options->piece_claims;
     enum ow_status status = open_file(store, options, err);
     if (status == OW_OK) {
         status = take_over(store, machines, err);

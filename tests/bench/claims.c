@@ -137,17 +137,18 @@ static int64_t number(const char *text)
 static struct claims_options read_options(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"claims", required_argument, NULL, 0},
-        {"single", required_argument, NULL, 1},
-        {"orders", required_argument, NULL, 2},
-        {"look",   required_argument, NULL, 3},
-        {"prune",  required_argument, NULL, 4},
-        {"batch",  required_argument, NULL, 5},
-        {"again",  required_argument, NULL, 6},
-        {"bucket", required_argument, NULL, 7},
-        {"turns",  required_argument, NULL, 8},
-        {"folder", required_argument, NULL, 9},
-        {NULL,     0,                 NULL, 0}
+        {"claims", required_argument, NULL, 0 },
+        {"single", required_argument, NULL, 1 },
+        {"orders", required_argument, NULL, 2 },
+        {"look",   required_argument, NULL, 3 },
+        {"prune",  required_argument, NULL, 4 },
+        {"batch",  required_argument, NULL, 5 },
+        {"again",  required_argument, NULL, 6 },
+        {"bucket", required_argument, NULL, 7 },
+        {"turns",  required_argument, NULL, 8 },
+        {"among",  required_argument, NULL, 9 },
+        {"folder", required_argument, NULL, 10},
+        {NULL,     0,                 NULL, 0 }
     };
     struct claims_options options = {.claims = 2000000,
                                      .single = 10000000,
@@ -157,10 +158,11 @@ static struct claims_options read_options(int argc, char **argv)
                                      .turns = 500000,
                                      .batch = 5000,
                                      .again = 5,
+                                     .among = 1000000,
                                      .folder = "."};
-    int64_t *const numbers[] = {&options.claims, &options.single, &options.orders,
-                                &options.look,   &options.prune,  &options.batch,
-                                &options.again,  &options.bucket, &options.turns};
+    int64_t *const numbers[] = {&options.claims, &options.single, &options.orders, &options.look,
+                                &options.prune,  &options.batch,  &options.again,  &options.bucket,
+                                &options.turns,  &options.among};
     const int number_count = (int)(sizeof(numbers) / sizeof(*numbers));
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -171,13 +173,15 @@ static struct claims_options read_options(int argc, char **argv)
         } else {
             (void)fprintf(stderr, "usage: claims [--claims N] [--single N] [--orders N] [--look N]"
                                   " [--prune BUCKETS] [--turns N] [--batch N] [--again PERCENT]"
-                                  " [--bucket CLAIMS] [--folder FOLDER]\n");
+                                  " [--among N] [--bucket CLAIMS] [--folder FOLDER]\n");
             exit(2);
         }
     }
     options.single = options.single < options.claims ? options.single : options.claims;
-    if (options.claims < 100000 || options.batch == 0 || options.batch > 100000) {
-        (void)fprintf(stderr, "claims: at least 100000 claims, in batches of 1 to 100000\n");
+    if (options.claims < 100000 || options.among == 0 || options.batch == 0 ||
+        options.batch > 100000) {
+        (void)fprintf(stderr, "claims: at least 100000 claims, in batches of 1 to 100000, and"
+                              " redelivered ones among some\n");
         exit(2);
     }
     return options;
@@ -188,6 +192,7 @@ static void run_claims(const struct claims_options *options, struct results *res
     struct claims_box box;
     claims_box_init(&box, options->folder, "claims");
     box.bucket_claims = options->bucket;
+    box.among = options->among;
     claims_grow(options, &box, &results->grown);
     claims_start(&box, &results->started);
     if (options->turns > 0) {
@@ -201,8 +206,9 @@ int main(int argc, char **argv)
 {
     const struct claims_options options = read_options(argc, argv);
     struct results results = {0};
-    printf("%lld claims in batches of %lld, and %lld %% more that were there before.\n\n",
-           (long long)options.claims, (long long)options.batch, (long long)options.again);
+    printf("%lld claims in batches of %lld, and %lld %% more that are among the newest %lld.\n\n",
+           (long long)options.claims, (long long)options.batch, (long long)options.again,
+           (long long)options.among);
     run_claims(&options, &results);
     if (options.single > 0) {
         claims_single(&options, &results.singled);

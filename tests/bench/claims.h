@@ -19,6 +19,7 @@ struct claims_options {
     int64_t turns;  /* new claims in each of two stores by turns */
     int64_t batch;  /* new claims a transaction */
     int64_t again;  /* redelivered ones, in % of the new ones */
+    int64_t among;  /* so many of the newest claims; however many there are, the work is the same */
     int64_t bucket; /* claims in the buckets of the store that grows; 0: as the store likes it */
     const char *folder;
 };

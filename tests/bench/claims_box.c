@@ -39,7 +39,7 @@ static void remove_files(const struct claims_box *box)
 
 void claims_box_init(struct claims_box *box, const char *folder, const char *name)
 {
-    *box = (struct claims_box){.clock = ow_clock_system(), .random = 1};
+    *box = (struct claims_box){.clock = ow_clock_system(), .random = 1, .among = INT64_MAX};
     box->class_ms = OW_CLAIM_RETENTION_MS_DEFAULT;
     (void)snprintf(box->path, sizeof(box->path), "%s/%s.db", folder, name);
     remove_files(box);
@@ -94,7 +94,9 @@ static struct ow_claim *want(struct claims_box *box, int64_t number)
 static int64_t old_number(struct claims_box *box)
 {
     box->random = claims_tool_mix(box->random);
-    return box->pruned + (int64_t)(box->random % (uint64_t)(box->taken - box->pruned));
+    const int64_t kept = box->taken - box->pruned;
+    const int64_t among = kept < box->among ? kept : box->among;
+    return box->taken - among + (int64_t)(box->random % (uint64_t)among);
 }
 
 static void claim_it(struct claims_box *box, struct ow_claim *claim)

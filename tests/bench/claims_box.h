@@ -25,6 +25,7 @@ struct claims_box {
     int64_t bucket_claims; /* 0: as the store likes it */
     int64_t class_ms;
     int64_t taken;   /* claims, the first numbers */
+    int64_t among;   /* what is redelivered is of so many of the newest */
     int64_t pruned;  /* so many of the first may be gone */
     bool more;       /* there is more to tend */
     double tended;   /* when it was last looked at */

@@ -116,6 +116,7 @@ void claims_grow_beside(const struct claims_options *options, struct claims_box 
     const int64_t at_1m = claims_window_1m(options->claims).from;
     struct claims_box small;
     claims_box_init(&small, options->folder, "small");
+    small.among = options->among;
     claims_box_open(&small);
     while (small.taken < at_1m) {
         (void)claims_cost_batch(&small, options, INT64_MIN);

@@ -115,11 +115,13 @@ static void take(struct single *single, const struct claims_options *options)
 {
     const int64_t again = single->taken == 0 ? 0 : options->batch * options->again / 100;
     const int64_t count = options->batch + again;
+    const int64_t among = single->taken < options->among ? single->taken : options->among;
     for (int64_t i = 0; i < count; i++) {
         single->random = claims_tool_mix(single->random);
         struct entry *entry = &single->entries[i];
-        entry->number = i < options->batch ? single->taken + i
-                                           : (int64_t)(single->random % (uint64_t)single->taken);
+        entry->number = i < options->batch
+                            ? single->taken + i
+                            : single->taken - among + (int64_t)(single->random % (uint64_t)among);
         claims_box_key(entry->number, entry->key);
     }
     qsort(single->entries, (size_t)count, sizeof(*single->entries), compare);

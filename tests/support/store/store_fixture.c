@@ -92,6 +92,7 @@ enum ow_status ow_fixture_try_open(struct ow_fixture *fixture)
         .hash_key_file = fixture->hash_key_file,
         .clock = ow_clock_manual(&fixture->clock),
         .bucket_claims = fixture->bucket_claims,
+        .piece_claims = fixture->piece_claims,
     };
     return ow_store_open(&options, &fixture->machines, &fixture->store, &fixture->err);
 }

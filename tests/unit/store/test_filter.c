@@ -81,6 +81,7 @@ static void play(uint64_t seed, bool damaged)
     struct ow_story story;
     ow_story_init(&story, seed, 0);
     story.fixture.bucket_claims = 1 + (int64_t)ow_story_random(&story, 1 + seed % 50);
+    story.fixture.piece_claims = seed % 2 == 0 ? 0 : 1 + (int64_t)ow_story_random(&story, 40);
     ow_story_reopen(&story);
     for (int i = 0; i < ACTIONS; i++) {
         act(&story);
@@ -118,7 +119,7 @@ static void look_up__filters_that_somebody_damaged__are_built_anew(void **state)
     }
 }
 
-/* A word has room for 2^OW_FILTER_INDEX_BITS groups of buckets. */
+/* A word has no room for the numbers of so many buckets. */
 static void look_up__filter_of_more_buckets_than_words_tell_apart__finds_all(void **state)
 {
     (void)state;
@@ -140,17 +141,17 @@ static void look_up__filter_of_more_buckets_than_words_tell_apart__finds_all(voi
     for (size_t i = 0; i < filters->count; i++) {
         most = filters->list[i]->bucket_count > most ? filters->list[i]->bucket_count : most;
     }
-    assert_true(most > UINT32_C(1) << OW_FILTER_INDEX_BITS);
+    assert_true(most >= OW_FILTER_MERGE * OW_FILTER_MERGE);
     ow_story_done(&story);
 }
 
-/* Eight buckets of five claims, and their filters are being made one. */
+/* Buckets of five claims, and their filters are being made one. */
 static void start_merge(struct ow_story *story)
 {
     ow_story_init(story, 6, 5);
     ow_story_take(story, 1, 5);
     story->fixture.clock.now_ms++; /* the first one's time is over before that of the others */
-    ow_story_take(story, 1, 35);
+    ow_story_take(story, 1, 5 * (OW_FILTER_MERGE - 1));
     while (story->fixture.store->filters.jobs[1].last_bytes == 0) {
         assert_true(ow_story_tend(story, INT64_MIN, 5));
     }
@@ -165,7 +166,7 @@ static void build__bucket_that_is_sealed_during_a_merge__does_not_wait_for_it(vo
     const struct ow_store *store = story.fixture.store;
     const int64_t merge = store->filters.jobs[1].filter->id;
     ow_story_take(&story, 1, 5);
-    while (!store->sealed[8].filtered) {
+    while (!store->sealed[OW_FILTER_MERGE].filtered) {
         assert_non_null(store->filters.jobs[1].filter);
         assert_true(ow_story_tend(&story, INT64_MIN, 5));
     }
@@ -203,6 +204,65 @@ static void build__bucket_that_is_pruned_during_its_merge__is_left_out(void **st
     ow_story_done(&story);
 }
 
+/* Filters would need twice their memory else while they are merged. */
+static void build__merge_of_pieces__each_key_is_asked_in_one_filter(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    ow_story_init(&story, 7, 5);
+    story.fixture.piece_claims = 3;
+    ow_story_reopen(&story);
+    ow_story_take(&story, 1, 5 * OW_FILTER_MERGE);
+    const struct ow_filters *filters = &story.fixture.store->filters;
+    int cut = 0;
+    while (ow_story_tend(&story, INT64_MIN, 7)) {
+        const struct ow_filter *merging = filters->jobs[1].filter;
+        for (size_t i = 0; merging != NULL && i < filters->count; i++) {
+            assert_int_equal(filters->list[i]->from, merging->until);
+            cut += merging->until > 0 && filters->list[i]->pieces[0].cells == NULL;
+        }
+        ow_story_check_keys(&story);
+    }
+    assert_true(cut > 0);
+    assert_int_equal(filters->count, 1);
+    ow_story_verify(&story);
+    ow_story_done(&story);
+}
+
+/* The greatest key of the first bucket lies in the second one too: the last piece of their merge
+ * cannot be built, and what the others have thrown away meanwhile is there again. */
+static void build__merge_that_fails_at_its_end__leaves_what_it_was_made_of(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    ow_story_init(&story, 8, 5);
+    story.fixture.piece_claims = 3;
+    ow_story_take(&story, 1, 5 * OW_FILTER_MERGE);
+    ow_fixture_close(&story.fixture);
+    ow_fixture_exec(&story.fixture,
+                    "INSERT INTO ow_claims SELECT (SELECT min(bucket) + 1 FROM ow_claims), key,"
+                    " fingerprint, ref FROM ow_claims ORDER BY bucket, key LIMIT 1 OFFSET 4;"
+                    "UPDATE ow_bucket SET claims = 6 WHERE bucket ="
+                    " (SELECT min(bucket) + 1 FROM ow_claims);"
+                    "DELETE FROM ow_meta WHERE key GLOB 'seal.*'");
+    ow_fixture_open(&story.fixture);
+    const struct ow_filters *filters = &story.fixture.store->filters;
+    uint64_t until = 0;
+    while (ow_story_tend(&story, INT64_MIN, 7)) {
+        const struct ow_filter *merging = filters->jobs[1].filter;
+        until = merging != NULL && merging->until > until ? merging->until : until;
+        ow_story_check_keys(&story);
+    }
+    assert_true(until > 0);
+    assert_int_equal(filters->count, OW_FILTER_MERGE);
+    for (size_t i = 0; i < filters->count; i++) {
+        assert_true(filters->list[i]->alone);
+        assert_int_equal(filters->list[i]->from, 0);
+    }
+    ow_story_check_keys(&story);
+    ow_story_done(&story);
+}
+
 int ow_test_filter(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +271,8 @@ int ow_test_filter(void)
         cmocka_unit_test(look_up__filter_of_more_buckets_than_words_tell_apart__finds_all),
         cmocka_unit_test(build__bucket_that_is_sealed_during_a_merge__does_not_wait_for_it),
         cmocka_unit_test(build__bucket_that_is_pruned_during_its_merge__is_left_out),
+        cmocka_unit_test(build__merge_of_pieces__each_key_is_asked_in_one_filter),
+        cmocka_unit_test(build__merge_that_fails_at_its_end__leaves_what_it_was_made_of),
     };
     return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
 }

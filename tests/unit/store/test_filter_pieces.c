@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { CLAIMS = OW_FILTER_PIECE_CLAIMS + 1000, PIECES = 2, BATCH = 16384 };
+enum { CLAIMS = OW_PIECE_CLAIMS + 1000, PIECES = 2, BATCH = 16384 };
 
 struct bench {
     struct ow_fixture fixture;
