@@ -28,7 +28,8 @@ struct ow_marks {
     size_t open_count;
     size_t sealed_count; /* of store->sealed */
     int64_t last_bucket;
-    int64_t claims; /* in all buckets */
+    int64_t claims;    /* in all buckets */
+    int64_t latest_ms; /* no claim that is there came later; INT64_MIN: there is none */
     int64_t last_text;
     int64_t parked_count, first_deadline_ms;
 };
@@ -152,8 +153,8 @@ void ow_headers_write(struct ow_buffer *out, const struct ow_header *headers, si
 bool ow_headers_read(struct ow_slice text, struct ow_arena *arena,
                      const struct ow_header **ret_headers, size_t *ret_count);
 
-/* prune.c: one step. limit_ms: the time by which retentions are over, INT64_MIN: not known. */
-enum ow_status ow_prune(struct ow_store *store, int64_t limit_ms, bool *ret_more,
+/* prune.c: one step. */
+enum ow_status ow_prune(struct ow_store *store, const struct ow_tending *tending, bool *ret_more,
                         struct ow_err *err);
 
 /* claim.c */

@@ -16,6 +16,7 @@ int ow_test_headers(void);
 int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_prune(void);
+int ow_test_prune_clock(void);
 int ow_test_quarantine(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
