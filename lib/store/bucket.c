@@ -46,81 +46,34 @@ static void add_sealed(struct ow_store *store, const struct ow_sealed_bucket *bu
     store->sealed[store->live.sealed_count++] = *bucket;
 }
 
-static bool is_used(const struct ow_store *store, int64_t class_ms)
+/* A bucket stays open for each retention that event types have. */
+static enum ow_status check_classes(const struct ow_machines *machines, struct ow_err *err)
 {
-    for (size_t i = 0; i < store->used_count; i++) {
-        if (store->used_ms[i] == class_ms) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The retentions that event types have. */
-static enum ow_status load_used(struct ow_store *store, const struct ow_machines *machines,
-                                struct ow_err *err)
-{
+    int64_t used_ms[OW_STORE_CLASSES_MAX];
+    size_t count = 0;
     for (size_t i = 0; i < machines->count; i++) {
         const struct ow_machine *machine = machines->list[i];
         for (size_t e = 0; e < machine->event_count; e++) {
             const int64_t class_ms = machine->events[e].claim->retention_ms;
-            if (is_used(store, class_ms)) {
-                continue;
+            size_t at = 0;
+            while (at < count && used_ms[at] != class_ms) {
+                at++;
             }
-            if (store->used_count == OW_STORE_CLASSES_MAX) {
+            if (at == OW_STORE_CLASSES_MAX) {
                 return ow_fail(err, OW_BAD_CONFIG, "there are more than %d claim retentions",
                                OW_STORE_CLASSES_MAX);
             }
-            store->used_ms[store->used_count++] = class_ms;
+            used_ms[at] = class_ms;
+            count = at == count ? count + 1 : count;
         }
     }
     return OW_OK;
 }
 
-struct ow_horizon *ow_bucket_add_horizon(struct ow_store *store, int64_t class_ms)
+static bool is_doomed(struct ow_store *store, int64_t bucket, int64_t class_ms)
 {
-    if (store->horizon_count == OW_STORE_CLASSES_MAX) {
-        return NULL;
-    }
-    struct ow_horizon *horizon = &store->horizons[store->horizon_count++];
-    *horizon = (struct ow_horizon){
-        .class_ms = class_ms, .horizon_ms = INT64_MIN, .retired = !is_used(store, class_ms)};
-    return horizon;
-}
-
-/* 'pruned.<class>' and 'pruned_below.<class>' are written by prune.c. */
-static enum ow_status load_horizons(struct ow_store *store, struct ow_err *err)
-{
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&store->sql,
-                          "SELECT CAST(substr(h.key, 8) AS INTEGER), h.value,"
-                          " coalesce((SELECT b.value FROM ow_meta b"
-                          " WHERE b.key = 'pruned_below.' || substr(h.key, 8)), 0)"
-                          " FROM ow_meta h WHERE h.key GLOB 'pruned.*'",
-                          &statement, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
-    while (row) {
-        struct ow_horizon *horizon = ow_bucket_add_horizon(store, ow_sql_i64(&statement, 0));
-        if (horizon == NULL) {
-            return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
-                           OW_STORE_CLASSES_MAX);
-        }
-        horizon->horizon_ms = ow_sql_i64(&statement, 1);
-        horizon->below_bucket = ow_sql_i64(&statement, 2);
-        OW_TRY(ow_sql_step(&statement, &row, err));
-    }
-    return OW_OK;
-}
-
-static bool is_doomed(const struct ow_store *store, int64_t bucket, int64_t class_ms)
-{
-    for (size_t i = 0; i < store->horizon_count; i++) {
-        if (store->horizons[i].class_ms == class_ms) {
-            return bucket < store->horizons[i].below_bucket;
-        }
-    }
-    return false;
+    const struct ow_horizon *horizon = ow_store_horizon_of(store, class_ms);
+    return horizon != NULL && bucket < horizon->below_bucket;
 }
 
 static enum ow_status load_one(struct ow_store *store, const struct ow_statement *row,
@@ -157,8 +110,7 @@ enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *
                               struct ow_err *err)
 {
     store->live.latest_ms = INT64_MIN;
-    OW_TRY(load_used(store, machines, err));
-    OW_TRY(load_horizons(store, err));
+    OW_TRY(check_classes(machines, err));
     for (size_t i = 0; i < store->horizon_count; i++) {
         /* The number of a bucket that is gone is not given again: its filter may still be there. */
         const int64_t last = store->horizons[i].below_bucket - 1;

@@ -29,19 +29,10 @@ struct ow_sealed_bucket {
     bool doomed;
 };
 
-/* A class of which buckets have been pruned. */
-struct ow_horizon {
-    int64_t class_ms;
-    int64_t horizon_ms;   /* 'pruned.<class>' */
-    int64_t below_bucket; /* 'pruned_below.<class>': those with a lower number are doomed or gone */
-    bool retired;         /* no event type has this retention any more; some had */
-};
-
 struct ow_machines;
+/* After the horizons. */
 enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *machines,
                               struct ow_err *err);
-/* Of a class that is pruned for the first time: NULL where there are too many. */
-struct ow_horizon *ow_bucket_add_horizon(struct ow_store *store, int64_t class_ms);
 /* Whether a claim of that time belongs into another bucket: this one was opened a share of its
  * retention before, or after. */
 bool ow_bucket_is_aged(const struct ow_open_bucket *bucket, int64_t at_ms);

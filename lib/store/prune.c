@@ -12,16 +12,6 @@
 
 enum { PRUNE_ROWS = 5000 /* some 10 ms */ };
 
-static struct ow_horizon *horizon_of(struct ow_store *store, int64_t class_ms)
-{
-    for (size_t i = 0; i < store->horizon_count; i++) {
-        if (store->horizons[i].class_ms == class_ms) {
-            return &store->horizons[i];
-        }
-    }
-    return NULL;
-}
-
 static enum ow_status put(struct ow_store *store, const char *name, int64_t class_ms, int64_t value,
                           struct ow_err *err)
 {
@@ -61,9 +51,9 @@ static enum ow_status doom(struct ow_store *store, struct ow_sealed_bucket *buck
                            int64_t limit_ms, struct ow_err *err)
 {
     struct ow_world world;
-    struct ow_horizon *horizon = horizon_of(store, bucket->class_ms);
+    struct ow_horizon *horizon = ow_store_horizon_of(store, bucket->class_ms);
     if (horizon == NULL) {
-        horizon = ow_bucket_add_horizon(store, bucket->class_ms);
+        horizon = ow_store_horizon_add(store, bucket->class_ms);
     }
     if (horizon == NULL) {
         return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",

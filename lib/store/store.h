@@ -44,9 +44,10 @@ void ow_store_close(struct ow_store *store);
 const char *ow_store_id(const struct ow_store *store);
 int64_t ow_store_epoch(const struct ow_store *store);
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
-/* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:
+/* Before it claims of an event type may have been pruned; INT64_MIN: none was. skew_ms:
  * claims.skew. */
-int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms);
+int64_t ow_store_horizon_ms(const struct ow_store *store, const struct ow_machine *machine,
+                            const struct ow_event_type *event, int64_t skew_ms);
 /* Look-ups of claims since the store was opened. */
 struct ow_claim_probes {
     int64_t keys;     /* looked up */

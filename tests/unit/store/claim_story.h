@@ -21,7 +21,7 @@ struct ow_told {
     int64_t ref, bucket;
     int64_t claimed_at_ms; /* by the wall clock */
     int64_t happened_ms;   /* really, and as its record says */
-    bool pruned; /* its bucket is doomed or gone */
+    bool pruned;           /* its bucket is doomed or gone */
 };
 
 struct ow_story {
@@ -62,6 +62,8 @@ void ow_story_crash(struct ow_story *story);
 void ow_story_check_keys(struct ow_story *story);
 /* Every promise that verify knows. */
 void ow_story_verify(struct ow_story *story);
+/* Of the class of a kind, INT64_MIN: none. */
+int64_t ow_story_horizon_ms(const struct ow_story *story, int kind);
 /* What holds when nothing is left to do: all is filtered, by few filters, and no garbage stays. */
 void ow_story_check_tended(struct ow_story *story);
 

@@ -48,7 +48,7 @@ static int64_t ask(struct ow_story *story, const char *sql)
 
 static int64_t horizon(const struct ow_story *story)
 {
-    return ow_store_horizon_ms(story->fixture.store, ow_story_class_ms[KIND], 0);
+    return ow_story_horizon_ms(story, KIND);
 }
 
 static size_t pruned(const struct ow_story *story)
@@ -85,7 +85,7 @@ static void prune__until_both_clocks_are_past_the_retention__nothing_goes(void *
     ow_story_tend_all(story, sealed_ms + ow_story_class_ms[KIND]);
     assert_int_equal(pruned(story), 3);
     assert_int_equal(horizon(story), sealed_ms);
-    assert_int_equal(ow_store_horizon_ms(story->fixture.store, ow_story_class_ms[0], 0), INT64_MIN);
+    assert_int_equal(ow_story_horizon_ms(story, 0), INT64_MIN);
     assert_string_equal(
         ow_fixture_text(&story->fixture, "SELECT group_concat(bucket) FROM ow_bucket"), "2");
     ow_story_check_keys(story);

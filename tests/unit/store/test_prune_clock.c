@@ -71,11 +71,6 @@ static size_t pruned(const struct ow_story *story)
     return count;
 }
 
-static int64_t horizon(const struct ow_story *story, int kind)
-{
-    return ow_store_horizon_ms(story->fixture.store, ow_story_class_ms[kind], 0);
-}
-
 static void clock_jumps_ahead__open_bucket__is_sealed_as_of_its_last_claim(void **state)
 {
     struct ow_story *story = *state;
@@ -92,7 +87,7 @@ static void clock_jumps_ahead__open_bucket__is_sealed_as_of_its_last_claim(void 
     pass(story, (RETENTION_HOURS - 1) * HOUR_MS);
     tend(story);
     assert_int_equal(pruned(story), 2);
-    assert_int_equal(horizon(story, KIND), taken_ms);
+    assert_int_equal(ow_story_horizon_ms(story, KIND), taken_ms);
 }
 
 /* As above, but the next claim comes before anybody has looked at the age of the bucket. */
@@ -126,7 +121,7 @@ static void clock_was_ahead__what_came_then__goes_with_what_came_behind_it(void 
     assert_int_equal(pruned(story), 1);
     pass(story, HOUR_MS);
     set_clock(story, 0);
-    assert_true(horizon(story, KIND) < right(story) - HOUR_MS);
+    assert_true(ow_story_horizon_ms(story, KIND) < right(story) - HOUR_MS);
     ow_story_take(story, KIND, 3);
     assert_int_equal(ow_fixture_i64(&story->fixture, "SELECT count(*) FROM ow_bucket"), 2);
     const int64_t taken_ms = right(story);
@@ -136,7 +131,7 @@ static void clock_was_ahead__what_came_then__goes_with_what_came_behind_it(void 
     pass(story, 1);
     tend(story);
     assert_int_equal(pruned(story), 6);
-    assert_int_equal(horizon(story, KIND), taken_ms);
+    assert_int_equal(ow_story_horizon_ms(story, KIND), taken_ms);
 }
 
 /* An hour of the last century: their records have the right time, and the store has seen it. */
@@ -229,7 +224,7 @@ static void do_something(struct ow_story *story)
  * wrong clock too, have been pruned under this one. */
 static void check_horizon(struct ow_story *story, int kind, size_t before)
 {
-    const int64_t horizon_ms = horizon(story, kind);
+    const int64_t horizon_ms = ow_story_horizon_ms(story, kind);
     bool known = horizon_ms <= right(story);
     for (size_t i = 0; i < before && !known; i++) {
         const struct ow_told *told = &story->told[i];
