@@ -108,7 +108,7 @@ enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, s
 struct ow_tending {
     int64_t now_ms;   /* wall clock */
     int64_t limit_ms; /* the lesser of wall clock and stream time; INT64_MIN: not known */
-    size_t rows;      /* claims to be looked at, at most */
+    size_t rows;      /* claims to be looked at for filters, at most; 0: none is built */
 };
 enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *tending,
                              bool *ret_more, struct ow_err *err) OW_MUST_USE;

@@ -47,7 +47,9 @@ enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *te
     /* Both, for where claims come and go all the time neither may wait for the other. */
     bool more_to_build = false;
     OW_TRY(ow_prune(store, tending, ret_more, err));
-    OW_TRY(ow_filter_build(store, tending->rows, &more_to_build, err));
+    if (tending->rows > 0) {
+        OW_TRY(ow_filter_build(store, tending->rows, &more_to_build, err));
+    }
     *ret_more = *ret_more || more_to_build;
     return OW_OK;
 }
