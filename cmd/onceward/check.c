@@ -161,9 +161,11 @@ const struct ow_command ow_command_check = {
         "Changes nothing. Ends with 0 where `run` could start, else with what it would end with.\n"
         "Among what it compares is how long claims are kept (claim.retention) with how long the "
         "topics keep records\n"
-        "(retention.ms; for ever where they are compacted only) and with claims.backups: a warning "
-        "where claims are\n"
-        "kept for less, and with claims.strict a refusal (exit code 4; 75 where the brokers do not "
-        "answer).",
+        "(retention.ms; for ever where they are compacted only), with claims.backups, "
+        "park.deadline "
+        "and twice claims.skew:\n"
+        "a warning where claims are kept for less, and with claims.strict a refusal (exit code 4; "
+        "75 where the brokers\n"
+        "do not answer).",
     .run = run,
 };

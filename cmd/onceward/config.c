@@ -2,6 +2,7 @@
 
 #include "base/parse.h"
 #include "file.h"
+#include "model/retention.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,18 @@ static void read_machines(struct reading *reading)
     }
 }
 
+static void check_skew(struct reading *reading)
+{
+    struct ow_config *const config = reading->config;
+    struct ow_err err;
+    const char *const problem =
+        ow_retention_skew_problem(&config->machines, config->claim_skew_ms, &config->arena);
+    if (problem != NULL) {
+        (void)ow_tree_fail(&reading->tree, "/claims/skew", &err, "%s", problem);
+        tell(reading, &err);
+    }
+}
+
 static void count_problem(void *context, const char *text)
 {
     struct reading *const reading = context;
@@ -249,6 +262,9 @@ static void read_all(struct reading *reading)
     }
     read_properties(reading);
     read_machines(reading);
+    if (reading->config->is_bound) {
+        check_skew(reading);
+    }
 }
 
 size_t ow_config_problems(const struct ow_config_source *source, struct ow_config *ret_config,

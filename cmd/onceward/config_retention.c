@@ -18,4 +18,6 @@ void ow_config_retention_compare(const struct ow_config *config, const struct ow
                                              .ms = config->claim_backups_ms};
     }
     ow_retention_compare(&rule, reaches, count, check);
+    ow_retention_compare_skew(&rule, config->claim_skew_ms, check);
+    ow_retention_compare_parking(&rule, check);
 }

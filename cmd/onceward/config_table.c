@@ -143,15 +143,16 @@ static const struct ow_option limits_members[] = {
 static const struct ow_option claims_members[] = {
     OW_OPTION("skew", DURATION, .min = 0, .max = INT64_C(100000) * 86400000, .fallback = "24h",
               .bind = OW_BIND(struct ow_config, claim_skew_ms),
-              .text = "How far event times may be off: the horizon lies that much later."),
+              .text = "How far event times may be off: the horizon lies that much later. "
+                      "Less than any claim.retention."),
     OW_OPTION("backups", DURATION, .min = 1, .max = INT64_C(100000) * 86400000,
               .bind = OW_BIND(struct ow_config, claim_backups_ms),
               .text = "How old a backup of the store may be when it is restored: claims must be "
                       "kept for that long."),
     OW_OPTION("strict", BOOL, .fallback = "false", .bind = OW_BIND(struct ow_config, claims_strict),
               .text = "Whether a claim retention shorter than what can come again (a topic's "
-                      "retention.ms, claims.backups) is refused, not only warned of; what the "
-                      "brokers do not tell is refused too."),
+                      "retention.ms, claims.backups, park.deadline) or than twice claims.skew is "
+                      "refused, not only warned of; what the brokers do not tell is refused too."),
     OW_OPTION_END,
 };
 

@@ -158,11 +158,10 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
     partition->check_anchor = false;
     struct ow_position *position = ow_partition_touch(&apply->partitions, partition);
     judging.reread = ow_position_sight(position, record->offset) == OW_SIGHT_REREAD;
-    judging.horizon_ms =
-        event->event == NULL
-            ? INT64_MIN
-            : ow_store_horizon_ms(apply->options.store, event->event->claim->retention_ms,
-                                  apply->options.claim_skew_ms);
+    judging.horizon_ms = event->event == NULL
+                             ? INT64_MIN
+                             : ow_store_horizon_ms(apply->options.store, event->machine,
+                                                   event->event, apply->options.claim_skew_ms);
     struct ow_decision decision;
     ow_decide(&apply->world, event, &judging, &decision);
     ow_position_handled(position, &apply->partitions.work, record->offset, decision.outcome);

@@ -94,6 +94,7 @@ static void take_claim(struct ow_world *world, const struct ow_event *event, str
 {
     claim->taken = claim->fresh = true;
     claim->ref = world->next_ref++;
+    claim->timestamp_ms = event->record->timestamp_ms;
     claim->channel = ow_record_channel(event->record->topic);
     memcpy(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
 }

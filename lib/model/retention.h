@@ -40,6 +40,21 @@ struct ow_retention_rule {
 void ow_retention_compare(const struct ow_retention_rule *rule, const struct ow_reach *reaches,
                           size_t count, const struct ow_check *check);
 
+/*
+ * The horizon lies claims.skew later than a retention ago, so a record may be late by what is left
+ * of the retention. NULL, or why nothing is: then all that is new would be expired; in the arena.
+ */
+const char *ow_retention_skew_problem(const struct ow_machines *machines, int64_t skew_ms,
+                                      struct ow_arena *arena);
+/* A line: a warning, or with strict a failure, where it is less than half of the retention. Where
+ * it is nothing: none, the configuration is refused. */
+void ow_retention_compare_skew(const struct ow_retention_rule *rule, int64_t skew_ms,
+                               const struct ow_check *check);
+/* A line for each machine that parks: what is parked outlives its claim where park.deadline is the
+ * longer one, and what comes again meanwhile is expired instead of a duplicate. */
+void ow_retention_compare_parking(const struct ow_retention_rule *rule,
+                                  const struct ow_check *check);
+
 /* Something could not be compared: a warning, or with strict a failure. */
 void ow_retention_unknown(const struct ow_retention_rule *rule, enum ow_status status,
                           const char *subject, const char *text, const struct ow_check *check);

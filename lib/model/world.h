@@ -20,6 +20,7 @@ struct ow_claim {
     bool fresh; /* taken in this batch: to be written */
     uint8_t fingerprint[OW_FINGERPRINT_BYTES];
     int64_t ref;
+    int64_t timestamp_ms;    /* of its record, where fresh */
     enum ow_channel channel; /* of its record; not known of stored ones, for only Kafka feeds us */
     struct ow_claim *next;
 };

@@ -5,6 +5,37 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* A bucket's claims go together, so one that fills slowly is closed before it holds much more than
+ * its retention. */
+enum { AGE_SHARE = 16 };
+
+static int64_t share_of(int64_t class_ms)
+{
+    return class_ms < AGE_SHARE ? 1 : class_ms / AGE_SHARE;
+}
+
+bool ow_bucket_is_aged(const struct ow_open_bucket *bucket, int64_t at_ms)
+{
+    const int64_t share_ms = share_of(bucket->class_ms);
+    int64_t age_ms = 0;
+    return __builtin_sub_overflow(at_ms, bucket->opened_at_ms, &age_ms) || age_ms >= share_ms ||
+           age_ms <= -share_ms;
+}
+
+/* No claim that an open bucket has came later, whatever the wall clock did: it would have gone to
+ * another one. */
+static int64_t latest_of(int64_t opened_at_ms, int64_t class_ms)
+{
+    int64_t latest_ms = 0;
+    return __builtin_add_overflow(opened_at_ms, share_of(class_ms), &latest_ms) ? INT64_MAX
+                                                                                : latest_ms;
+}
+
+static void note_time(struct ow_store *store, int64_t at_ms)
+{
+    store->live.latest_ms = at_ms > store->live.latest_ms ? at_ms : store->live.latest_ms;
+}
+
 static void add_sealed(struct ow_store *store, const struct ow_sealed_bucket *bucket)
 {
     if (store->live.sealed_count == store->sealed_capacity) {
@@ -15,81 +46,34 @@ static void add_sealed(struct ow_store *store, const struct ow_sealed_bucket *bu
     store->sealed[store->live.sealed_count++] = *bucket;
 }
 
-static bool is_used(const struct ow_store *store, int64_t class_ms)
+/* A bucket stays open for each retention that event types have. */
+static enum ow_status check_classes(const struct ow_machines *machines, struct ow_err *err)
 {
-    for (size_t i = 0; i < store->used_count; i++) {
-        if (store->used_ms[i] == class_ms) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The retentions that event types have. */
-static enum ow_status load_used(struct ow_store *store, const struct ow_machines *machines,
-                                struct ow_err *err)
-{
+    int64_t used_ms[OW_STORE_CLASSES_MAX];
+    size_t count = 0;
     for (size_t i = 0; i < machines->count; i++) {
         const struct ow_machine *machine = machines->list[i];
         for (size_t e = 0; e < machine->event_count; e++) {
             const int64_t class_ms = machine->events[e].claim->retention_ms;
-            if (is_used(store, class_ms)) {
-                continue;
+            size_t at = 0;
+            while (at < count && used_ms[at] != class_ms) {
+                at++;
             }
-            if (store->used_count == OW_STORE_CLASSES_MAX) {
+            if (at == OW_STORE_CLASSES_MAX) {
                 return ow_fail(err, OW_BAD_CONFIG, "there are more than %d claim retentions",
                                OW_STORE_CLASSES_MAX);
             }
-            store->used_ms[store->used_count++] = class_ms;
+            used_ms[at] = class_ms;
+            count = at == count ? count + 1 : count;
         }
     }
     return OW_OK;
 }
 
-struct ow_horizon *ow_bucket_add_horizon(struct ow_store *store, int64_t class_ms)
+static bool is_doomed(struct ow_store *store, int64_t bucket, int64_t class_ms)
 {
-    if (store->horizon_count == OW_STORE_CLASSES_MAX) {
-        return NULL;
-    }
-    struct ow_horizon *horizon = &store->horizons[store->horizon_count++];
-    *horizon = (struct ow_horizon){
-        .class_ms = class_ms, .horizon_ms = INT64_MIN, .retired = !is_used(store, class_ms)};
-    return horizon;
-}
-
-/* 'pruned.<class>' and 'pruned_below.<class>' are written by prune.c. */
-static enum ow_status load_horizons(struct ow_store *store, struct ow_err *err)
-{
-    OW_STATEMENT statement = {0};
-    OW_TRY(ow_sql_prepare(&store->sql,
-                          "SELECT CAST(substr(h.key, 8) AS INTEGER), h.value,"
-                          " coalesce((SELECT b.value FROM ow_meta b"
-                          " WHERE b.key = 'pruned_below.' || substr(h.key, 8)), 0)"
-                          " FROM ow_meta h WHERE h.key GLOB 'pruned.*'",
-                          &statement, err));
-    bool row = false;
-    OW_TRY(ow_sql_step(&statement, &row, err));
-    while (row) {
-        struct ow_horizon *horizon = ow_bucket_add_horizon(store, ow_sql_i64(&statement, 0));
-        if (horizon == NULL) {
-            return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
-                           OW_STORE_CLASSES_MAX);
-        }
-        horizon->horizon_ms = ow_sql_i64(&statement, 1);
-        horizon->below_bucket = ow_sql_i64(&statement, 2);
-        OW_TRY(ow_sql_step(&statement, &row, err));
-    }
-    return OW_OK;
-}
-
-static bool is_doomed(const struct ow_store *store, int64_t bucket, int64_t class_ms)
-{
-    for (size_t i = 0; i < store->horizon_count; i++) {
-        if (store->horizons[i].class_ms == class_ms) {
-            return bucket < store->horizons[i].below_bucket;
-        }
-    }
-    return false;
+    const struct ow_horizon *horizon = ow_store_horizon_of(store, class_ms);
+    return horizon != NULL && bucket < horizon->below_bucket;
 }
 
 static enum ow_status load_one(struct ow_store *store, const struct ow_statement *row,
@@ -98,7 +82,9 @@ static enum ow_status load_one(struct ow_store *store, const struct ow_statement
     const int64_t bucket = ow_sql_i64(row, 0);
     const int64_t class_ms = ow_sql_i64(row, 1);
     const int64_t claims = ow_sql_i64(row, 4);
+    note_time(store, ow_sql_i64(row, 2));
     if (!ow_sql_is_null(row, 3)) {
+        note_time(store, ow_sql_i64(row, 3));
         add_sealed(store, &(struct ow_sealed_bucket){.bucket = bucket,
                                                      .class_ms = class_ms,
                                                      .sealed_at_ms = ow_sql_i64(row, 3),
@@ -112,7 +98,8 @@ static enum ow_status load_one(struct ow_store *store, const struct ow_statement
             (struct ow_open_bucket){.class_ms = class_ms,
                                     .bucket = bucket,
                                     .claims = claims,
-                                    .opened_at_ms = ow_sql_i64(row, 2)};
+                                    .opened_at_ms = ow_sql_i64(row, 2),
+                                    .latest_ms = latest_of(ow_sql_i64(row, 2), class_ms)};
     }
     store->live.claims += claims;
     store->live.last_bucket = bucket;
@@ -122,8 +109,8 @@ static enum ow_status load_one(struct ow_store *store, const struct ow_statement
 enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *machines,
                               struct ow_err *err)
 {
-    OW_TRY(load_used(store, machines, err));
-    OW_TRY(load_horizons(store, err));
+    store->live.latest_ms = INT64_MIN;
+    OW_TRY(check_classes(machines, err));
     for (size_t i = 0; i < store->horizon_count; i++) {
         /* The number of a bucket that is gone is not given again: its filter may still be there. */
         const int64_t last = store->horizons[i].below_bucket - 1;
@@ -146,7 +133,7 @@ enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *
     return OW_OK;
 }
 
-static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int64_t now_ms,
+static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int64_t at_ms,
                                   struct ow_open_bucket **ret_bucket, struct ow_err *err)
 {
     if (store->live.open_count == OW_STORE_CLASSES_MAX) {
@@ -156,28 +143,36 @@ static enum ow_status open_bucket(struct ow_store *store, int64_t class_ms, int6
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_OPEN);
     ow_sql_bind_i64(statement, store->live.last_bucket + 1);
     ow_sql_bind_i64(statement, class_ms);
-    ow_sql_bind_i64(statement, now_ms);
+    ow_sql_bind_i64(statement, at_ms);
     ow_sql_bind_null(statement);
     ow_sql_bind_i64(statement, 0);
     OW_TRY(ow_seal_insert(store, OW_SEAL_BUCKET, 0, statement, NULL, err));
     store->live.last_bucket++;
     struct ow_open_bucket *bucket = &store->live.open[store->live.open_count++];
-    *bucket = (struct ow_open_bucket){
-        .class_ms = class_ms, .bucket = store->live.last_bucket, .opened_at_ms = now_ms};
+    *bucket = (struct ow_open_bucket){.class_ms = class_ms,
+                                      .bucket = store->live.last_bucket,
+                                      .opened_at_ms = at_ms,
+                                      .latest_ms = at_ms};
     *ret_bucket = bucket;
     return OW_OK;
 }
 
-enum ow_status ow_bucket_find(struct ow_store *store, int64_t class_ms, int64_t now_ms,
+enum ow_status ow_bucket_find(struct ow_store *store, int64_t class_ms, int64_t at_ms,
                               struct ow_open_bucket **ret_bucket, struct ow_err *err)
 {
-    for (size_t i = 0; i < store->live.open_count; i++) {
-        if (store->live.open[i].class_ms == class_ms) {
-            *ret_bucket = &store->live.open[i];
+    size_t i = 0;
+    while (i < store->live.open_count && store->live.open[i].class_ms != class_ms) {
+        i++;
+    }
+    if (i < store->live.open_count) {
+        struct ow_open_bucket *bucket = &store->live.open[i];
+        if (bucket->claims == 0 || !ow_bucket_is_aged(bucket, at_ms)) {
+            *ret_bucket = bucket;
             return OW_OK;
         }
+        OW_TRY(ow_bucket_seal(store, bucket, err));
     }
-    return open_bucket(store, class_ms, now_ms, ret_bucket, err);
+    return open_bucket(store, class_ms, at_ms, ret_bucket, err);
 }
 
 /* Runs one change of one row of ow_bucket, whose parameters are bound. */
@@ -207,19 +202,18 @@ static enum ow_status write_count(struct ow_store *store, enum ow_statement_name
     return change(store, statement, bucket, err);
 }
 
-enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *bucket, int64_t now_ms,
+/* As of when its last claim came: whatever the wall clock has done since. */
+enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *bucket,
                               struct ow_err *err)
 {
     struct ow_statement *statement = ow_store_statement(store, OW_STATEMENT_BUCKET_SEAL);
-    /* Where the wall clock was set back: what was claimed before keeps its retention. */
-    const int64_t sealed_at_ms = now_ms > bucket->opened_at_ms ? now_ms : bucket->opened_at_ms;
     OW_TRY(write_count(store, OW_STATEMENT_BUCKET_COUNT, bucket->bucket, bucket->claims, err));
-    ow_sql_bind_i64(statement, sealed_at_ms);
+    ow_sql_bind_i64(statement, bucket->latest_ms);
     ow_sql_bind_i64(statement, bucket->bucket);
     OW_TRY(change(store, statement, bucket->bucket, err));
     add_sealed(store, &(struct ow_sealed_bucket){.bucket = bucket->bucket,
                                                  .class_ms = bucket->class_ms,
-                                                 .sealed_at_ms = sealed_at_ms,
+                                                 .sealed_at_ms = bucket->latest_ms,
                                                  .claims = bucket->claims});
     /* the next claim of the class opens a new one */
     *bucket = store->live.open[--store->live.open_count];
@@ -236,12 +230,14 @@ static int64_t full_at(const struct ow_store *store)
     return share > store->bucket_claims ? share : store->bucket_claims;
 }
 
-enum ow_status ow_bucket_count(struct ow_store *store, struct ow_open_bucket *bucket,
-                               int64_t now_ms, struct ow_err *err)
+enum ow_status ow_bucket_count(struct ow_store *store, struct ow_open_bucket *bucket, int64_t at_ms,
+                               struct ow_err *err)
 {
     bucket->claims++;
+    bucket->latest_ms = at_ms > bucket->latest_ms ? at_ms : bucket->latest_ms;
     store->live.claims++;
-    return bucket->claims < full_at(store) ? OW_OK : ow_bucket_seal(store, bucket, now_ms, err);
+    note_time(store, at_ms);
+    return bucket->claims < full_at(store) ? OW_OK : ow_bucket_seal(store, bucket, err);
 }
 
 /* Whether a bucket had as many claims before. */

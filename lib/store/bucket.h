@@ -19,6 +19,7 @@ enum { OW_STORE_CLASSES_MAX = 64 /* retention classes: a bucket stays open for e
 
 struct ow_open_bucket {
     int64_t class_ms, bucket, claims, opened_at_ms;
+    int64_t latest_ms; /* by then its claims had come; of one that was loaded, at the latest */
 };
 
 struct ow_sealed_bucket {
@@ -28,26 +29,20 @@ struct ow_sealed_bucket {
     bool doomed;
 };
 
-/* A class of which buckets have been pruned. */
-struct ow_horizon {
-    int64_t class_ms;
-    int64_t horizon_ms;   /* 'pruned.<class>' */
-    int64_t below_bucket; /* 'pruned_below.<class>': those with a lower number are doomed or gone */
-    bool retired;         /* no event type has this retention any more; some had */
-};
-
 struct ow_machines;
+/* After the horizons. */
 enum ow_status ow_bucket_load(struct ow_store *store, const struct ow_machines *machines,
                               struct ow_err *err);
-/* Of a class that is pruned for the first time: NULL where there are too many. */
-struct ow_horizon *ow_bucket_add_horizon(struct ow_store *store, int64_t class_ms);
-/* The open bucket of a class; a new one where there is none. */
-enum ow_status ow_bucket_find(struct ow_store *store, int64_t class_ms, int64_t now_ms,
+/* Whether a claim of that time belongs into another bucket: this one was opened a share of its
+ * retention before, or after. */
+bool ow_bucket_is_aged(const struct ow_open_bucket *bucket, int64_t at_ms);
+/* The open bucket of a class for a claim of that time; a new one where there is none. */
+enum ow_status ow_bucket_find(struct ow_store *store, int64_t class_ms, int64_t at_ms,
                               struct ow_open_bucket **ret_bucket, struct ow_err *err);
 /* One more in an open bucket; a full one is sealed, and *bucket is no more. */
-enum ow_status ow_bucket_count(struct ow_store *store, struct ow_open_bucket *bucket,
-                               int64_t now_ms, struct ow_err *err);
-enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *bucket, int64_t now_ms,
+enum ow_status ow_bucket_count(struct ow_store *store, struct ow_open_bucket *bucket, int64_t at_ms,
+                               struct ow_err *err);
+enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *bucket,
                               struct ow_err *err);
 struct ow_marks;
 /* Of the buckets that got claims since then and are open still. */

@@ -211,6 +211,21 @@ static enum ow_status insert(struct ow_store *store, const struct placed *placed
 }
 
 /*
+ * When the claims came: by the wall clock; but where that lies behind what the store has seen, and
+ * their records' timestamps do not, it was set back, and they would be pruned too early as soon as
+ * it is put right. The least of the timestamps, for a producer's clock may be ahead.
+ */
+static int64_t time_of(const struct ow_store *store, int64_t now_ms, struct ow_claim *const *claims,
+                       size_t count)
+{
+    int64_t seen_ms = store->live.latest_ms;
+    for (size_t i = 0; i < count; i++) {
+        seen_ms = claims[i]->timestamp_ms < seen_ms ? claims[i]->timestamp_ms : seen_ms;
+    }
+    return seen_ms > now_ms ? seen_ms : now_ms;
+}
+
+/*
  * In the order of their refs they get their buckets, so that the buckets of a class follow one
  * another in refs too: verify tells by them what has been pruned. In the order of their keys they
  * are written.
@@ -224,14 +239,15 @@ enum ow_status ow_claim_write(struct ow_store *store, const struct ow_world *wor
         return OW_OK;
     }
     const struct ow_marks before = store->live;
+    const int64_t at_ms = time_of(store, world->now_ms, claims, count);
     struct placed *const list = OW_ARENA_ARRAY(world->arena, count, struct placed);
     qsort(claims, count, sizeof(struct ow_claim *), compare_refs);
     for (size_t i = 0; i < count; i++) {
         struct ow_open_bucket *bucket = NULL;
-        OW_TRY(ow_bucket_find(store, claims[i]->retention_ms, world->now_ms, &bucket, err));
+        OW_TRY(ow_bucket_find(store, claims[i]->retention_ms, at_ms, &bucket, err));
         OW_INVARIANT(bucket != NULL);
         list[i] = (struct placed){.claim = claims[i], .bucket = bucket->bucket};
-        OW_TRY(ow_bucket_count(store, bucket, world->now_ms, err));
+        OW_TRY(ow_bucket_count(store, bucket, at_ms, err));
     }
     qsort(list, count, sizeof(*list), compare_places);
     for (size_t i = 0; i < count; i++) {

@@ -105,14 +105,13 @@ static enum ow_status read_classes(struct surveying *at, struct ow_err *err)
     OW_TRY(ow_sql_query_i64(&at->sql, ow_buffer_cstr(&text), &count, err));
     at->survey.classes = OW_ARENA_ARRAY(at->arena, (size_t)count, struct ow_claims_class);
     ow_buffer_clear(&text);
-    ow_buffer_printf(&text,
-                     "SELECT c.class, count(b.bucket), coalesce(sum(b.claims), 0), p.value IS NOT"
-                     " NULL, coalesce(min(CASE WHEN b.bucket >= coalesce((SELECT value FROM ow_meta"
-                     " WHERE key = 'pruned_below.' || c.class), 0) THEN b.opened_at_ms END),"
-                     " p.value, 0) FROM %s c LEFT JOIN ow_bucket b ON b.class = c.class"
-                     " LEFT JOIN ow_meta p ON p.key = 'pruned.' || c.class"
-                     " GROUP BY c.class ORDER BY c.class",
-                     classes);
+    ow_buffer_printf(
+        &text,
+        "SELECT c.class, count(b.bucket), coalesce(sum(b.claims), 0), p.value IS NOT"
+        " NULL, coalesce(p.value, 0) FROM %s c LEFT JOIN ow_bucket b ON b.class = c.class"
+        " LEFT JOIN ow_meta p ON p.key = 'pruned.' || c.class"
+        " GROUP BY c.class ORDER BY c.class",
+        classes);
     OW_TRY(ow_sql_prepare(&at->sql, ow_buffer_cstr(&text), &read, err));
     OW_TRY(ow_sql_step(&read, &row, err));
     while (row) {

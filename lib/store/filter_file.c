@@ -8,6 +8,8 @@
 
 enum { VERSION = 2 /* of the words' meaning */, BUCKETS_MAX = 1 << 15, PIECES_MAX = 1 << 20 };
 
+static const int64_t ID_MAX = INT64_C(1) << 62;
+
 /* The front of `bits`; then the numbers of the buckets, then the cells. */
 struct head {
     uint32_t version, level, piece_count, bucket_count;
@@ -48,13 +50,27 @@ enum ow_status ow_filter_write_piece(struct ow_store *store, const struct ow_fil
     return ow_seal_insert(store, OW_SEAL_FILTER, filter->id, insert, NULL, err);
 }
 
+/* Ids are counted up from 1, so others are another hand's: none is counted on from. */
+static bool is_id(int64_t id)
+{
+    return id > 0 && id <= ID_MAX;
+}
+
+static void note_id(struct ow_store *store, int64_t id)
+{
+    if (is_id(id) && id > store->filters.last_id) {
+        store->filters.last_id = id;
+    }
+}
+
 /* Whether the columns and the front say the same, and what can be. */
 static bool is_sound(const struct head *head, const struct ow_filter_row *row)
 {
     const size_t front = sizeof(*head) + head->bucket_count * sizeof(int64_t);
-    if (head->version != VERSION || head->bucket_count == 0 || head->bucket_count > BUCKETS_MAX ||
-        head->piece_count == 0 || head->piece_count > PIECES_MAX || row->bits.len < front ||
-        head->id != row->id || head->chunk != row->chunk || head->chunk >= head->piece_count) {
+    if (!is_id(row->id) || head->version != VERSION || head->bucket_count == 0 ||
+        head->bucket_count > BUCKETS_MAX || head->piece_count == 0 ||
+        head->piece_count > PIECES_MAX || row->bits.len < front || head->id != row->id ||
+        head->chunk != row->chunk || head->chunk >= head->piece_count) {
         return false;
     }
     int64_t first = 0;
@@ -251,6 +267,7 @@ static enum ow_status read_rows(struct ow_store *store, struct loading *loading,
         const struct ow_filter_row row = row_of(&read);
         if (row.id != loading->id) {
             finish(store, loading);
+            note_id(store, row.id);
             loading->id = row.id;
             loading->wrong = false;
         }
@@ -258,7 +275,6 @@ static enum ow_status read_rows(struct ow_store *store, struct loading *loading,
         OW_TRY(ow_sql_step(&read, &found, err));
     }
     finish(store, loading);
-    store->filters.last_id = loading->id > 0 ? loading->id : 0;
     return OW_OK;
 }
 
@@ -277,7 +293,7 @@ static enum ow_status discard_missing(struct ow_store *store, struct ow_err *err
     while (row) {
         const int64_t id = ow_sql_i64(&read, 0);
         ow_filter_discard(&store->filters, id);
-        store->filters.last_id = id > store->filters.last_id ? id : store->filters.last_id;
+        note_id(store, id);
         OW_TRY(ow_sql_step(&read, &row, err));
     }
     return OW_OK;

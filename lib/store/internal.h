@@ -28,7 +28,8 @@ struct ow_marks {
     size_t open_count;
     size_t sealed_count; /* of store->sealed */
     int64_t last_bucket;
-    int64_t claims; /* in all buckets */
+    int64_t claims;    /* in all buckets */
+    int64_t latest_ms; /* no claim that is there came later; INT64_MIN: there is none */
     int64_t last_text;
     int64_t parked_count, first_deadline_ms;
 };
@@ -38,6 +39,20 @@ struct ow_machine_statements {
     struct ow_statement entity_read, entity_insert, entity_update;
     struct ow_statement *row_read, *row_insert;
     size_t record_count;
+};
+
+/* A class of which buckets have been pruned. */
+struct ow_horizon {
+    int64_t class_ms;
+    int64_t horizon_ms;   /* 'pruned.<class>' */
+    int64_t below_bucket; /* 'pruned_below.<class>': those with a lower number are doomed or gone */
+};
+
+/* A class that an event type had by an older version of a machine. */
+enum { OW_CLASS_ANY = -1 }; /* nobody can tell: all of them */
+struct ow_past_class {
+    int64_t class_ms, until_ms;
+    struct ow_past_class *next;
 };
 
 struct ow_store {
@@ -72,8 +87,7 @@ struct ow_store {
     bool texts_stale;    /* a rollback took some away */
     struct ow_horizon horizons[OW_STORE_CLASSES_MAX];
     size_t horizon_count;
-    int64_t used_ms[OW_STORE_CLASSES_MAX]; /* the retentions that event types have */
-    size_t used_count;
+    struct ow_past_class ***pasts; /* by machine->index and event->index */
 };
 
 static inline struct ow_statement *ow_store_statement(struct ow_store *store,
@@ -123,6 +137,17 @@ enum ow_status ow_store_machines(struct ow_sql *sql, struct ow_machines *machine
 /* Appends a quoted name. */
 void ow_store_identifier(struct ow_buffer *out, const char *name);
 
+/* store_horizon.c */
+/* Within a transaction: 'replaced_at_ms.<machine>.<version>' of those that are used no more. */
+enum ow_status ow_store_horizon_replace(struct ow_sql *sql, const struct ow_machines *machines,
+                                        int64_t now_ms, struct ow_err *err);
+enum ow_status ow_store_horizon_load(struct ow_store *store, const struct ow_machines *machines,
+                                     struct ow_err *err);
+/* NULL: nothing of the class was pruned. */
+struct ow_horizon *ow_store_horizon_of(struct ow_store *store, int64_t class_ms);
+/* Of a class that is pruned for the first time: NULL where there are too many. */
+struct ow_horizon *ow_store_horizon_add(struct ow_store *store, int64_t class_ms);
+
 /* machine_statements.c */
 enum ow_status ow_machine_statements_prepare(struct ow_store *store,
                                              const struct ow_machines *machines,
@@ -152,8 +177,8 @@ void ow_headers_write(struct ow_buffer *out, const struct ow_header *headers, si
 bool ow_headers_read(struct ow_slice text, struct ow_arena *arena,
                      const struct ow_header **ret_headers, size_t *ret_count);
 
-/* prune.c: one step. limit_ms: the time by which retentions are over, INT64_MIN: not known. */
-enum ow_status ow_prune(struct ow_store *store, int64_t limit_ms, bool *ret_more,
+/* prune.c: one step. */
+enum ow_status ow_prune(struct ow_store *store, const struct ow_tending *tending, bool *ret_more,
                         struct ow_err *err);
 
 /* claim.c */

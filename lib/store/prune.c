@@ -12,33 +12,6 @@
 
 enum { PRUNE_ROWS = 5000 /* some 10 ms */ };
 
-static struct ow_horizon *horizon_of(struct ow_store *store, int64_t class_ms)
-{
-    for (size_t i = 0; i < store->horizon_count; i++) {
-        if (store->horizons[i].class_ms == class_ms) {
-            return &store->horizons[i];
-        }
-    }
-    return NULL;
-}
-
-/* When the oldest bucket of the class behind this one was opened; INT64_MIN: there is none. */
-static enum ow_status next_opened(struct ow_store *store, const struct ow_sealed_bucket *bucket,
-                                  int64_t *ret_opened_ms, struct ow_err *err)
-{
-    struct ow_statement *read = ow_store_statement(store, OW_STATEMENT_BUCKET_NEXT);
-    bool row = false;
-    *ret_opened_ms = INT64_MIN;
-    ow_sql_bind_i64(read, bucket->class_ms);
-    ow_sql_bind_i64(read, bucket->bucket);
-    OW_TRY(ow_sql_step(read, &row, err));
-    if (row) {
-        *ret_opened_ms = ow_sql_i64(read, 0);
-        ow_sql_reset(read);
-    }
-    return OW_OK;
-}
-
 static enum ow_status put(struct ow_store *store, const char *name, int64_t class_ms, int64_t value,
                           struct ow_err *err)
 {
@@ -48,24 +21,22 @@ static enum ow_status put(struct ow_store *store, const char *name, int64_t clas
 }
 
 /*
- * Where the oldest bucket that is kept was opened; but after a quiet time that may have been just
- * now, and what comes for the first time would count as expired: so never less than a retention
- * ago.
+ * When the last claim of the bucket came, for what came later is still there; but no later than a
+ * retention ago: a bucket may have a time of the future, from a wall clock that was wrong, and new
+ * records must not be refused for that. It never goes back, for what was pruned before stays
+ * protected.
  */
-static enum ow_status write_doom(struct ow_store *store, const struct ow_sealed_bucket *bucket,
-                                 int64_t limit_ms, int64_t *ret_horizon_ms, struct ow_err *err)
+static int64_t horizon_of_doomed(const struct ow_horizon *horizon,
+                                 const struct ow_sealed_bucket *bucket, int64_t limit_ms)
 {
-    int64_t opened_ms = 0;
-    OW_TRY(next_opened(store, bucket, &opened_ms, err));
-    const int64_t past_ms = limit_ms - bucket->class_ms; /* it is due, so there is room */
-    opened_ms = opened_ms < past_ms ? opened_ms : past_ms;
-    /* A wall clock that was set back must not move it back: what was claimed stays protected. */
-    const struct ow_horizon *horizon = horizon_of(store, bucket->class_ms);
-    OW_INVARIANT(horizon != NULL); /* doom has made it */
-    int64_t horizon_ms = horizon->horizon_ms;
-    horizon_ms = bucket->sealed_at_ms > horizon_ms ? bucket->sealed_at_ms : horizon_ms;
-    horizon_ms = opened_ms > horizon_ms ? opened_ms : horizon_ms;
-    *ret_horizon_ms = horizon_ms;
+    const int64_t past_ms = limit_ms - bucket->class_ms; /* a bucket is due, so there is room */
+    const int64_t until_ms = bucket->sealed_at_ms < past_ms ? bucket->sealed_at_ms : past_ms;
+    return until_ms > horizon->horizon_ms ? until_ms : horizon->horizon_ms;
+}
+
+static enum ow_status write_doom(struct ow_store *store, const struct ow_sealed_bucket *bucket,
+                                 int64_t horizon_ms, struct ow_err *err)
+{
     OW_TRY(put(store, "pruned", bucket->class_ms, horizon_ms, err));
     return put(store, "pruned_below", bucket->class_ms, bucket->bucket + 1, err);
 }
@@ -80,16 +51,18 @@ static enum ow_status doom(struct ow_store *store, struct ow_sealed_bucket *buck
                            int64_t limit_ms, struct ow_err *err)
 {
     struct ow_world world;
-    int64_t horizon_ms = 0;
-    if (horizon_of(store, bucket->class_ms) == NULL &&
-        ow_bucket_add_horizon(store, bucket->class_ms) == NULL) {
+    struct ow_horizon *horizon = ow_store_horizon_of(store, bucket->class_ms);
+    if (horizon == NULL) {
+        horizon = ow_store_horizon_add(store, bucket->class_ms);
+    }
+    if (horizon == NULL) {
         return ow_fail(err, OW_BAD_CONFIG, "the store has seen more than %d claim retentions",
                        OW_STORE_CLASSES_MAX);
     }
+    const int64_t horizon_ms = horizon_of_doomed(horizon, bucket, limit_ms);
     OW_TRY(begin(store, &world, err));
-    OW_TRY(write_doom(store, bucket, limit_ms, &horizon_ms, err));
+    OW_TRY(write_doom(store, bucket, horizon_ms, err));
     OW_TRY(ow_store_commit(store, &world, err));
-    struct ow_horizon *horizon = horizon_of(store, bucket->class_ms);
     horizon->horizon_ms = horizon_ms;
     horizon->below_bucket = bucket->bucket + 1;
     bucket->doomed = true;
@@ -175,34 +148,51 @@ static bool is_due(const struct ow_sealed_bucket *bucket, int64_t limit_ms)
            end_ms <= limit_ms;
 }
 
-/* The oldest bucket that is doomed, or else is due. SIZE_MAX: none. */
-static size_t find(const struct ow_store *store, int64_t limit_ms)
+/*
+ * It is due; or it has a time of the future, from a wall clock that has been set back since, and
+ * one that was opened behind it is due. Without that, what came in a minute of a wrong year would
+ * keep all that came later until that year.
+ */
+static bool is_over(const struct ow_store *store, size_t at, const struct ow_tending *tending)
 {
-    size_t due = SIZE_MAX;
+    const struct ow_sealed_bucket *bucket = &store->sealed[at];
+    bool over = is_due(bucket, tending->limit_ms);
+    for (size_t i = at + 1;
+         !over && bucket->sealed_at_ms > tending->now_ms && i < store->live.sealed_count; i++) {
+        over = store->sealed[i].class_ms == bucket->class_ms &&
+               is_due(&store->sealed[i], tending->limit_ms);
+    }
+    return over;
+}
+
+/* The oldest bucket that is doomed, or else is over. SIZE_MAX: none. */
+static size_t find(const struct ow_store *store, const struct ow_tending *tending)
+{
+    size_t over = SIZE_MAX;
     for (size_t i = 0; i < store->live.sealed_count; i++) {
         const struct ow_sealed_bucket *bucket = &store->sealed[i];
         if (bucket->doomed) {
             return i;
         }
-        if (is_due(bucket, limit_ms) && is_oldest(store, i) &&
-            (due == SIZE_MAX || bucket->bucket < store->sealed[due].bucket)) {
-            due = i;
+        if (is_over(store, i, tending) && is_oldest(store, i) &&
+            (over == SIZE_MAX || bucket->bucket < store->sealed[over].bucket)) {
+            over = i;
         }
     }
-    return due;
+    return over;
 }
 
-enum ow_status ow_prune(struct ow_store *store, int64_t limit_ms, bool *ret_more,
+enum ow_status ow_prune(struct ow_store *store, const struct ow_tending *tending, bool *ret_more,
                         struct ow_err *err)
 {
-    const size_t at = limit_ms == INT64_MIN ? SIZE_MAX : find(store, limit_ms);
+    const size_t at = tending->limit_ms == INT64_MIN ? SIZE_MAX : find(store, tending);
     *ret_more = at != SIZE_MAX;
     if (at == SIZE_MAX) {
         return OW_OK;
     }
     const enum ow_status status = store->sealed[at].doomed
                                       ? delete_slice(store, at, err)
-                                      : doom(store, &store->sealed[at], limit_ms, err);
+                                      : doom(store, &store->sealed[at], tending->limit_ms, err);
     if (status != OW_OK) {
         ow_store_rollback(store);
     }

@@ -31,8 +31,6 @@
                    " (SELECT chunk FROM ow_filter WHERE id = ?1 ORDER BY chunk DESC LIMIT ?2)")    \
     X(FILTER_DELETE, "DELETE FROM ow_filter WHERE id = ?1 AND chunk IN"                            \
                      " (SELECT chunk FROM ow_filter WHERE id = ?1 ORDER BY chunk DESC LIMIT ?2)")  \
-    X(BUCKET_NEXT, "SELECT opened_at_ms FROM ow_bucket WHERE class = ? AND bucket > ?"             \
-                   " ORDER BY bucket LIMIT 1")                                                     \
     X(BUCKET_ROW, "SELECT * FROM ow_bucket WHERE bucket = ?")                                      \
     X(BUCKET_OPEN, "INSERT INTO ow_bucket (bucket, class, opened_at_ms, sealed_at_ms, claims)"     \
                    " VALUES (?, ?, ?, ?, ?)")                                                      \

@@ -135,21 +135,6 @@ int64_t ow_store_first_deadline_ms(const struct ow_store *store)
     return store->committed.first_deadline_ms;
 }
 
-/* An event type may have had a retention that none has now: what was claimed under it counts too.
- */
-int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms)
-{
-    int64_t horizon_ms = INT64_MIN;
-    for (size_t i = 0; i < store->horizon_count; i++) {
-        const struct ow_horizon *horizon = &store->horizons[i];
-        if ((horizon->class_ms == retention_ms || horizon->retired) &&
-            horizon->horizon_ms > horizon_ms) {
-            horizon_ms = horizon->horizon_ms;
-        }
-    }
-    return horizon_ms == INT64_MIN ? INT64_MIN : horizon_ms + skew_ms;
-}
-
 void ow_store_claim_probes(const struct ow_store *store, struct ow_claim_probes *ret_probes)
 {
     *ret_probes = store->probes;

@@ -45,9 +45,10 @@ void ow_store_close(struct ow_store *store);
 const char *ow_store_id(const struct ow_store *store);
 int64_t ow_store_epoch(const struct ow_store *store);
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
-/* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:
+/* Before it claims of an event type may have been pruned; INT64_MIN: none was. skew_ms:
  * claims.skew. */
-int64_t ow_store_horizon_ms(const struct ow_store *store, int64_t retention_ms, int64_t skew_ms);
+int64_t ow_store_horizon_ms(const struct ow_store *store, const struct ow_machine *machine,
+                            const struct ow_event_type *event, int64_t skew_ms);
 /* Look-ups of claims since the store was opened. */
 struct ow_claim_probes {
     int64_t keys;     /* looked up */
@@ -108,7 +109,7 @@ enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, s
 struct ow_tending {
     int64_t now_ms;   /* wall clock */
     int64_t limit_ms; /* the lesser of wall clock and stream time; INT64_MIN: not known */
-    size_t rows;      /* claims to be looked at, at most */
+    size_t rows;      /* claims to be looked at for filters, at most; 0: none is built */
 };
 enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *tending,
                              bool *ret_more, struct ow_err *err) OW_MUST_USE;

@@ -154,6 +154,7 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
     }
     memcpy(store->id, id, sizeof(store->id));
     OW_TRY(ow_store_machines(sql, machines, err));
+    OW_TRY(ow_store_horizon_replace(sql, machines, ow_clock_now_ms(&store->clock), err));
     OW_TRY(ow_seal_open_end(store, &before, err));
     return ow_sql_commit(sql, err);
 }
@@ -182,6 +183,7 @@ static enum ow_status prepare(struct ow_store *store, const struct ow_machines *
 static enum ow_status load(struct ow_store *store, const struct ow_machines *machines,
                            struct ow_err *err)
 {
+    OW_TRY(ow_store_horizon_load(store, machines, err));
     OW_TRY(ow_bucket_load(store, machines, err));
     OW_TRY(ow_filter_load(store, err));
     OW_TRY(ow_text_load(store, err));

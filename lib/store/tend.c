@@ -6,15 +6,12 @@
  * whose retention is over pruned, filters built.
  */
 
-/* A bucket's claims go together, so one that fills slowly is closed before it holds much more than
- * its retention. */
-enum { AGE_SHARE = 16 };
-
 static struct ow_open_bucket *find_aged(struct ow_store *store, int64_t now_ms)
 {
     for (size_t i = 0; i < store->live.open_count; i++) {
         struct ow_open_bucket *bucket = &store->live.open[i];
-        if (bucket->claims > 0 && bucket->opened_at_ms <= now_ms - bucket->class_ms / AGE_SHARE) {
+        if (bucket->claims > 0 && bucket->opened_at_ms < now_ms &&
+            ow_bucket_is_aged(bucket, now_ms)) {
             return bucket;
         }
     }
@@ -22,12 +19,12 @@ static struct ow_open_bucket *find_aged(struct ow_store *store, int64_t now_ms)
 }
 
 static enum ow_status seal_aged(struct ow_store *store, struct ow_open_bucket *bucket,
-                                int64_t now_ms, struct ow_err *err)
+                                struct ow_err *err)
 {
     struct ow_world world = {.next_ref = 0};
     enum ow_status status = ow_store_begin(store, &world, err);
     if (status == OW_OK) {
-        status = ow_bucket_seal(store, bucket, now_ms, err);
+        status = ow_bucket_seal(store, bucket, err);
     }
     if (status == OW_OK) {
         status = ow_store_commit(store, &world, err);
@@ -45,12 +42,14 @@ enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *te
     struct ow_open_bucket *aged = find_aged(store, tending->now_ms);
     *ret_more = true;
     if (aged != NULL) {
-        return seal_aged(store, aged, tending->now_ms, err);
+        return seal_aged(store, aged, err);
     }
     /* Both, for where claims come and go all the time neither may wait for the other. */
     bool more_to_build = false;
-    OW_TRY(ow_prune(store, tending->limit_ms, ret_more, err));
-    OW_TRY(ow_filter_build(store, tending->rows, &more_to_build, err));
+    OW_TRY(ow_prune(store, tending, ret_more, err));
+    if (tending->rows > 0) {
+        OW_TRY(ow_filter_build(store, tending->rows, &more_to_build, err));
+    }
     *ret_more = *ret_more || more_to_build;
     return OW_OK;
 }

@@ -13,7 +13,7 @@ static const struct {
     const char *key;
     int64_t least; /* INTEGER */
     enum form form;
-    bool prefix; /* what follows is a number */
+    bool prefix; /* something follows */
     bool optional;
 } keys[] = {
     {.key = "batch",             .form = INTEGER                     },
@@ -25,9 +25,10 @@ static const struct {
     {.key = "next_ref",    .form = INTEGER,                        .least = 1},
     {.key = "pruned.",          .form = INTEGER,                            .prefix = true, .optional = true},
     {.key = "pruned_below.",                          .form = INTEGER,                                               .prefix = true, .optional = true},
-    {.key = "schema_version",            .form = INTEGER,     .least = 1},
-    {.key = "seal.",     .form = INTEGER, .least = INT64_MIN, .prefix = true, .optional = true},
-    {.key = "store_id",          .form = HEX_32                                             },
+    {.key = "replaced_at_ms.",            .form = INTEGER,     .prefix = true, .optional = true},
+    {.key = "schema_version",     .form = INTEGER, .least = 1},
+    {.key = "seal.",          .form = INTEGER,                                              .least = INT64_MIN, .prefix = true, .optional = true},
+    {.key = "store_id",.form = HEX_32                 },
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 

@@ -79,18 +79,38 @@ static enum ow_status read_again(struct ow_verify_topic *topic, const struct ow_
     return OW_OK;
 }
 
-/* Whether the claim of a record may have been pruned: it is from before the horizon. */
-static enum ow_status may_be_pruned(struct ow_verify_topic *topic, const struct reading *reading,
-                                    bool *ret_may, struct ow_err *err)
+/* Whether claims of that class and from that time may have been pruned. */
+static enum ow_status is_before(struct ow_verify_topic *topic, int64_t class_ms, int64_t time_ms,
+                                bool *ret_is, struct ow_err *err)
 {
     struct ow_statement *read = ow_topic_statement(topic, OW_TOPIC_STATEMENT_PRUNED);
     bool row = false;
-    ow_sql_bind_i64(read, reading->event.event->claim->retention_ms);
+    ow_sql_bind_i64(read, class_ms);
     OW_TRY(ow_sql_step(read, &row, err));
-    *ret_may = false;
+    *ret_is = false;
     if (row) {
-        *ret_may = reading->event.record->timestamp_ms < ow_sql_i64(read, 0);
+        *ret_is = time_ms <= ow_sql_i64(read, 0);
         ow_sql_reset(read);
+    }
+    return OW_OK;
+}
+
+/*
+ * Whether the claim of a record may have been pruned: it is from before the horizon, by some
+ * version of its machine. Claims have the times of our clock, and records those of theirs.
+ */
+static enum ow_status may_be_pruned(struct ow_verify_topic *topic, const struct reading *reading,
+                                    bool *ret_may, struct ow_err *err)
+{
+    const int64_t time_ms = reading->event.record->timestamp_ms - OW_CLAIM_SKEW_MS_DEFAULT;
+    const struct ow_slice type = ow_slice_of(reading->event.event->name);
+    *ret_may = false;
+    for (const struct ow_explain_version *version = topic->machines.versions;
+         version != NULL && !*ret_may; version = version->next) {
+        const struct ow_event_type *event = ow_machine_event(version->machine, type);
+        if (event != NULL) {
+            OW_TRY(is_before(topic, event->claim->retention_ms, time_ms, ret_may, err));
+        }
     }
     return OW_OK;
 }

@@ -219,6 +219,29 @@ def backups(config):
     expect("strict alone", run(*check, "claims.strict=true"), 0)
 
 
+def limits(config, folder):
+    """What a retention is compared with that needs no broker either."""
+    def check(retention, *arguments, command="check"):
+        text = (ROOT / "schemas/orders.yaml").read_text().replace("retention: 45d", "retention: " + retention)
+        (folder / "short.yaml").write_text(text)
+        (folder / "short.json").write_text(json.dumps({**json.loads(pathlib.Path(config).read_text()), "machines": ["short.yaml"],
+                                                       "store": {"path": str(folder / "short.db")}}, indent=1))
+        return run(command, *(["--offline"] if command == "check" else []), "-c", str(folder / "short.json"), *arguments)
+
+    expect("skew", check("2d"), 0, "ok      claims.skew: 1d, claims are kept 2d\n")
+    expect("skew, near", check("47h"), 0, "warn    claims.skew: 1d, claims are kept 47h (event order.created): what comes more than 23h late")
+    expect("skew, near, strict", check("4d", "--set", "claims.skew=49h", "--set", "claims.strict=true"), 4, "FAILED  claims.skew: ")
+    why = "short.json:15: claims.skew: 1d is no less than the 1d that claims are kept (event order.created)"
+    expect("skew, reached", check("1d"), 2, why, "raise claim.retention in ")
+    expect("run, skew reached", check("1d", command="run"), 2, why)
+    must("run, skew reached: no store", not (folder / "short.db").exists(), None)
+    expect("skew, set", check("45d", "--set", "claims.skew=45d"), 2, "claims.skew: 45d is no less than the 45d")
+    expect("parking", check("3d"), 0, "ok      park.deadline: 'orders' lets records wait 3d, claims are kept 3d\n")
+    expect("parking, longer", check("71h"), 0, "warn    park.deadline: 'orders' lets records wait 3d, claims are only kept 71h (event payment.succeeded)")
+    expect("parking, longer, strict", check("71h", "--set", "claims.strict=true"), 4, "FAILED  park.deadline: ", "(refused: claims.strict)")
+    expect("run, parking", check("71h", "--set", "claims.strict=true", command="run"), 4, "onceward: park.deadline: ")
+
+
 def main():
     usage()
     with tempfile.TemporaryDirectory() as name:
@@ -227,7 +250,9 @@ def main():
         whole(db)
         by_hand(db)
         nothing(db)
-        backups(old(db, folder))
+        config = old(db, folder)
+        backups(config)
+        limits(config, folder)
     print("claims: %s" % ("%d failed" % failed if failed else "all as it should be"))
     return 1 if failed else 0
 

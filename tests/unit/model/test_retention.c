@@ -106,6 +106,63 @@ static void compare__strict_refuses(void **state)
     assert_non_null(strstr(told.text, "reaches back for ever, claims only 7d (event two.late)"));
 }
 
+static struct told compare_skew(const struct ow_machines *machines, int64_t skew_ms, bool strict)
+{
+    struct told told = {.lines = 0};
+    const struct ow_check check = {.line = take_line, .context = &told};
+    const struct ow_retention_rule rule = {.machines = machines, .strict = strict};
+    ow_retention_compare_skew(&rule, skew_ms, &check);
+    assert_int_equal(told.lines, skew_ms < DAYS(7));
+    return told;
+}
+
+static void skew__leaves_half_of_the_shortest_retention(void **state)
+{
+    assert_int_equal(compare_skew(*state, DAYS(7) / 2, true).level, OW_CHECK_GOOD);
+    const struct told told = compare_skew(*state, DAYS(6), false);
+    assert_int_equal(told.level, OW_CHECK_WARNING);
+    assert_non_null(strstr(told.text, "kept 7d (event two.late): what comes more than 1d late"));
+    assert_int_equal(compare_skew(*state, DAYS(7) / 2 + 1, true).status, OW_UNSAFE);
+    assert_int_equal(compare_skew(*state, DAYS(7), true).status, OW_OK);
+}
+
+static void skew__as_long_as_the_shortest_retention__is_a_problem(void **state)
+{
+    struct ow_arena arena;
+    ow_arena_init(&arena, 4096);
+    assert_null(ow_retention_skew_problem(*state, DAYS(7) - 1, &arena));
+    const char *const problem = ow_retention_skew_problem(*state, DAYS(7), &arena);
+    assert_non_null(problem);
+    assert_non_null(
+        strstr(problem, "7d is no less than the 7d that claims are kept (event two.late"));
+    const struct ow_machines none = {.count = 0};
+    assert_null(ow_retention_skew_problem(&none, DAYS(100000), &arena));
+    ow_arena_done(&arena);
+}
+
+/* Of machine one nothing is parked but one.two, and of two nothing but two.late. */
+static void parking__longer_than_the_claims_are_kept__is_told(void **state)
+{
+    struct ow_machines *const machines = *state;
+    struct told told = {.lines = 0};
+    const struct ow_check check = {.line = take_line, .context = &told};
+    struct ow_retention_rule rule = {.machines = machines, .strict = true};
+    ow_retention_compare_parking(&rule, &check);
+    assert_int_equal(told.lines, 2);
+    assert_int_equal(told.level, OW_CHECK_GOOD);
+    machines->list[1]->park_deadline_ms = DAYS(7);
+    ow_retention_compare_parking(&rule, &check);
+    assert_int_equal(told.level, OW_CHECK_GOOD);
+    machines->list[1]->park_deadline_ms = DAYS(7) + 1;
+    ow_retention_compare_parking(&rule, &check);
+    assert_int_equal(told.status, OW_UNSAFE);
+    rule.strict = false;
+    ow_retention_compare_parking(&rule, &check);
+    assert_int_equal(told.level, OW_CHECK_WARNING);
+    assert_non_null(strstr(told.text, "claims are only kept 7d (event two.late)"));
+    assert_int_equal(told.lines, 8);
+}
+
 static void unknown__is_warned_of_and_refused_with_its_own_status(void **state)
 {
     struct told told = {.lines = 0};
@@ -128,6 +185,9 @@ int ow_test_retention(void)
         cmocka_unit_test(compare__as_long_is_enough),
         cmocka_unit_test(compare__a_millisecond_less_is_warned_of),
         cmocka_unit_test(compare__strict_refuses),
+        cmocka_unit_test(skew__leaves_half_of_the_shortest_retention),
+        cmocka_unit_test(skew__as_long_as_the_shortest_retention__is_a_problem),
+        cmocka_unit_test(parking__longer_than_the_claims_are_kept__is_told),
         cmocka_unit_test(unknown__is_warned_of_and_refused_with_its_own_status),
     };
     return cmocka_run_group_tests_name("retention", tests, load, unload);

@@ -3,7 +3,8 @@
  * and fingerprint that its claim got, beside a plain list. For the tests of filters and pruning.
  *
  * Three kinds of events with retentions of their own (8 d, 2 d, 16 h); what goes in is judged and
- * written as by the engine, so that verify has something to prove. Time: fixture.clock.
+ * written as by the engine, so that verify has something to prove. Time: fixture.clock, which may
+ * be wrong: records have the right time.
  */
 #ifndef OW_TESTS_STORE_CLAIM_STORY_H
 #define OW_TESTS_STORE_CLAIM_STORY_H
@@ -17,13 +18,16 @@ struct ow_told {
     int64_t number; /* its id */
     int kind;
     uint8_t key[OW_CLAIM_KEY_BYTES], fingerprint[OW_FINGERPRINT_BYTES];
-    int64_t ref, bucket, claimed_at_ms;
-    bool pruned; /* its bucket is doomed or gone */
+    int64_t ref, bucket;
+    int64_t claimed_at_ms; /* by the wall clock */
+    int64_t happened_ms;   /* really, and as its record says */
+    bool pruned;           /* its bucket is doomed or gone */
 };
 
 struct ow_story {
     struct ow_fixture fixture;
     uint64_t seed, random;
+    int64_t wrong_ms; /* how far ahead the wall clock is of the right time */
     struct ow_told *told;
     size_t count, capacity;
     size_t committed; /* of told */
@@ -58,6 +62,8 @@ void ow_story_crash(struct ow_story *story);
 void ow_story_check_keys(struct ow_story *story);
 /* Every promise that verify knows. */
 void ow_story_verify(struct ow_story *story);
+/* Of the class of a kind, INT64_MIN: none. */
+int64_t ow_story_horizon_ms(const struct ow_story *story, int kind);
 /* What holds when nothing is left to do: all is filtered, by few filters, and no garbage stays. */
 void ow_story_check_tended(struct ow_story *story);
 

@@ -12,7 +12,9 @@ int main(void)
     failed += ow_test_claim_fault();
     failed += ow_test_filter();
     failed += ow_test_filter_pieces();
+    failed += ow_test_horizon();
     failed += ow_test_prune();
+    failed += ow_test_prune_clock();
     failed += ow_test_two_writers();
     failed += ow_test_entity();
     failed += ow_test_quarantine();

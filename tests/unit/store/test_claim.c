@@ -141,27 +141,6 @@ static void claim_write__sealed_in_a_batch_that_is_rolled_back__is_open_again(vo
         "1:3,2:1");
 }
 
-static void store_horizon__without_pruning__is_none(void **state)
-{
-    struct ow_fixture *fixture = *state;
-    take(fixture, 1, 4, 1000);
-    assert_int_equal(ow_store_horizon_ms(fixture->store, 1000, 5), INT64_MIN);
-}
-
-/* An event type of another retention may have had that of a class which none has any more. */
-static void store_horizon__retired_class__counts_for_all(void **state)
-{
-    struct ow_fixture *fixture = *state;
-    take(fixture, 1, 4, 1000);
-    ow_fixture_close(fixture);
-    ow_fixture_exec(fixture,
-                    "INSERT INTO ow_meta VALUES ('pruned.1000', 7), ('pruned.3888000000', 9)");
-    ow_fixture_open(fixture);
-    assert_int_equal(ow_store_horizon_ms(fixture->store, 1000, 5), 12);
-    assert_int_equal(ow_store_horizon_ms(fixture->store, 2000, 5), 12);
-    assert_int_equal(ow_store_horizon_ms(fixture->store, INT64_C(3888000000), 5), 14);
-}
-
 /* Its checksums are right, and yet it is not of these claims. */
 static void filter__of_another_number_of_claims__is_built_anew(void **state)
 {
@@ -190,8 +169,6 @@ int ow_test_claim(void)
         TEST(claim_read__key_of_another_class__is_found),
         TEST(claim_write__key_that_somebody_took_meanwhile__fails_loudly),
         TEST(claim_write__sealed_in_a_batch_that_is_rolled_back__is_open_again),
-        TEST(store_horizon__without_pruning__is_none),
-        TEST(store_horizon__retired_class__counts_for_all),
         TEST(filter__of_another_number_of_claims__is_built_anew),
     };
 #undef TEST

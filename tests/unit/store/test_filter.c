@@ -263,6 +263,46 @@ static void build__merge_that_fails_at_its_end__leaves_what_it_was_made_of(void 
     ow_story_done(&story);
 }
 
+/* A filter that is whole, with the greatest number there is, or one that no filter has. */
+static void load__filter_with_a_number_that_cannot_be__is_garbage(void **state)
+{
+    (void)state;
+    static const int64_t ids[] = {INT64_MAX, (INT64_C(1) << 62) + 1, 0, -5, INT64_MIN};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        struct ow_story story;
+        ow_story_init(&story, 9, 5);
+        ow_story_take(&story, 1, 5);
+        assert_true(ow_story_tend(&story, INT64_MIN, 2));
+        story.fixture.store->filters.jobs[0].filter->id = ids[i];
+        ow_story_tend_all(&story, INT64_MIN);
+        assert_int_equal(ow_fixture_i64(&story.fixture, "SELECT id FROM ow_filter"), ids[i]);
+        ow_story_reopen(&story);
+        assert_int_equal(story.fixture.store->filters.count, 0);
+        ow_story_take(&story, 1, 40);
+        ow_story_tend_all(&story, INT64_MIN);
+        ow_story_check_tended(&story);
+        ow_story_check_keys(&story);
+        ow_story_verify(&story);
+        assert_true(ow_fixture_i64(&story.fixture, "SELECT min(id) FROM ow_filter") > 0);
+        assert_true(ow_fixture_i64(&story.fixture, "SELECT max(id) FROM ow_filter") < 20);
+        ow_story_done(&story);
+    }
+}
+
+static void tend__that_may_look_at_no_claims__builds_nothing_and_ends(void **state)
+{
+    (void)state;
+    struct ow_story story;
+    ow_story_init(&story, 10, 5);
+    ow_story_take(&story, 1, 5);
+    assert_false(ow_story_tend(&story, INT64_MIN, 0));
+    assert_true(ow_story_tend(&story, INT64_MIN, 2));
+    assert_false(ow_story_tend(&story, INT64_MIN, 0)); /* in the middle of it */
+    ow_story_tend_all(&story, INT64_MIN);
+    ow_story_check_tended(&story);
+    ow_story_done(&story);
+}
+
 int ow_test_filter(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +313,8 @@ int ow_test_filter(void)
         cmocka_unit_test(build__bucket_that_is_pruned_during_its_merge__is_left_out),
         cmocka_unit_test(build__merge_of_pieces__each_key_is_asked_in_one_filter),
         cmocka_unit_test(build__merge_that_fails_at_its_end__leaves_what_it_was_made_of),
+        cmocka_unit_test(load__filter_with_a_number_that_cannot_be__is_garbage),
+        cmocka_unit_test(tend__that_may_look_at_no_claims__builds_nothing_and_ends),
     };
     return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
 }
