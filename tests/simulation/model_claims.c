@@ -1,0 +1,81 @@
+#include "model_claims.h"
+
+#include "clock.h"
+#include "counters.h"
+
+int64_t ow_model_time_of(const struct ow_message *message)
+{
+    return message->time_ms >= 0 ? message->time_ms : message->timestamp_ms;
+}
+
+/* A retention that no type has any more: the claim of any message may have had it. */
+static bool is_retired(const struct ow_model *model, int64_t retention_ms)
+{
+    for (int type = 0; type < OW_MESSAGE_TYPES; type++) {
+        if (model->retention_ms[type] == retention_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type)
+{
+    int64_t horizon_ms = INT64_MIN;
+    for (size_t i = 0; i < model->class_count; i++) {
+        const struct ow_model_class *class = &model->classes[i];
+        if ((class->retention_ms == model->retention_ms[type] ||
+             is_retired(model, class->retention_ms)) &&
+            class->horizon_ms > horizon_ms) {
+            horizon_ms = class->horizon_ms;
+        }
+    }
+    return horizon_ms == INT64_MIN ? INT64_MIN : horizon_ms + model->skew_ms;
+}
+
+static void count_expired(const struct ow_model_claim *before, int64_t early_ms)
+{
+    ow_count(before->pruned ? OW_SOMETIMES_EXPIRED_AGAIN : OW_SOMETIMES_EXPIRED_NEW);
+    ow_count_if(early_ms == 1, OW_SOMETIMES_EXPIRED_JUST);
+}
+
+bool ow_model_claim_take(struct ow_model *model, struct ow_model_claim *claim,
+                         const struct ow_logged *logged)
+{
+    const struct ow_model_claim before = *claim;
+    const int64_t time_ms = ow_model_time_of(&logged->message);
+    const int64_t horizon_ms = ow_model_horizon_ms(model, logged->message.type);
+    *claim = (struct ow_model_claim){.ref = model->next_ref++,
+                                     .by = logged,
+                                     .number = model->claim_count++,
+                                     .retention_ms = model->retention_ms[logged->message.type],
+                                     .at = ow_sim_clock_window()};
+    if (time_ms < horizon_ms) {
+        count_expired(&before, horizon_ms - time_ms);
+        return false;
+    }
+    ow_count_if(time_ms == horizon_ms, OW_SOMETIMES_HORIZON_JUST);
+    if (before.pruned) {
+        /* Only what was dated further ahead of the wall clock than claims.skew allows for. */
+        if (time_ms < before.at.low_ms + model->skew_ms) {
+            model->twice = logged;
+        }
+        ow_count(OW_SOMETIMES_REOPENED);
+    }
+    return true;
+}
+
+void ow_model_claim_met(const struct ow_model_claim *claim)
+{
+    const int64_t age_ms = ow_sim_clock_window().low_ms - claim->at.high_ms;
+    ow_count_if(age_ms >= claim->retention_ms, OW_SOMETIMES_DUPLICATE_OVERDUE);
+    ow_count_if(age_ms < claim->retention_ms && age_ms >= claim->retention_ms / 10 * 9,
+                OW_SOMETIMES_DUPLICATE_LAST);
+}
+
+void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim)
+{
+    claim->ref = 0;
+    claim->pruned = true;
+    model->pruned_count++;
+}
