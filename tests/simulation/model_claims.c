@@ -56,8 +56,12 @@ bool ow_model_claim_take(struct ow_model *model, struct ow_model_claim *claim,
     }
     ow_count_if(time_ms == horizon_ms, OW_SOMETIMES_HORIZON_JUST);
     if (before.pruned) {
-        /* Only what was dated further ahead of the wall clock than claims.skew allows for. */
-        if (time_ms < before.at.low_ms + model->skew_ms) {
+        /*
+         * Only what was dated further ahead of the wall clock than claims.skew allows for; or what
+         * has another one's id, and is of a type whose claims are kept for longer.
+         */
+        if (time_ms < before.at.low_ms + model->skew_ms &&
+            logged->message.type == before.by->message.type) {
             model->twice = logged;
         }
         ow_count(OW_SOMETIMES_REOPENED);

@@ -289,6 +289,11 @@ static void make_mixed(struct ow_plan_maker *maker)
     }
 }
 
+bool ow_plan_is_of_days(uint64_t seed)
+{
+    return seed % 4 == 3;
+}
+
 void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most)
 {
     static struct ow_plan_maker maker;
@@ -300,7 +305,7 @@ void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most)
     maker.random = &random;
     maker.now_ms = INT64_C(1700000000000);
     choose_options(&maker);
-    plan->days = seed % 4 == 3;
+    plan->days = ow_plan_is_of_days(seed);
     if (plan->days) {
         ow_plan_days_choose(&maker);
     }

@@ -119,6 +119,8 @@ struct ow_plan {
 
 /* actions_most: about how many; 0: the seed says. */
 void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most);
+/* Each fourth one; the others replay as they did before there were any. */
+bool ow_plan_is_of_days(uint64_t seed);
 /* Whether the worker must be stopped for it. */
 bool ow_plan_is_down(enum ow_do kind);
 /* One line for people. */
