@@ -29,6 +29,7 @@ struct ow_model_claim {
     int64_t retention_ms;
     struct ow_sim_window at; /* what the wall clock said then */
     bool pruned;             /* all of this is of a claim that is gone */
+    bool restarted;          /* the worker that took it is not there any more */
 };
 
 /* A retention of which claims were pruned. */
@@ -158,6 +159,9 @@ void ow_model_skip(struct ow_model *model, size_t log, int64_t to);
 
 /* A claim is gone. */
 void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim);
+/* The wall clock may have been set back: of claims that another worker took nobody remembers that
+ * it had been later (ARCHITECTURE.md, a known limit). restarted: there is another worker now. */
+void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted);
 /* Before it a message of a type is expired where its key is free; INT64_MIN: there is none. */
 int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type);
 

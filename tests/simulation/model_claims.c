@@ -77,6 +77,19 @@ void ow_model_claim_met(const struct ow_model_claim *claim)
                 OW_SOMETIMES_DUPLICATE_LAST);
 }
 
+void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
+{
+    for (int source = 0; source < OW_MESSAGE_SOURCES; source++) {
+        for (int id = 0; id < OW_MESSAGE_IDS; id++) {
+            struct ow_model_claim *claim = &model->claims[source][id];
+            claim->restarted = claim->ref != 0 && (claim->restarted || restarted);
+            if (claim->restarted && claim->at.low_ms > now_ms) {
+                claim->at.low_ms = now_ms;
+            }
+        }
+    }
+}
+
 void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim)
 {
     claim->ref = 0;
