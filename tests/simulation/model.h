@@ -28,6 +28,7 @@ struct ow_model_claim {
     int64_t number; /* how many claims there were before */
     int64_t retention_ms;
     struct ow_sim_window at; /* what the wall clock said then */
+    int64_t least_ms;        /* the least that it has said since */
     bool pruned;             /* all of this is of a claim that is gone */
     bool restarted;          /* the worker that took it is not there any more */
 };
@@ -157,6 +158,9 @@ void ow_model_start(struct ow_model *model, size_t log, int64_t at);
 void ow_model_rewind(struct ow_model *model, size_t log, int64_t to);
 void ow_model_skip(struct ow_model *model, size_t log, int64_t to);
 
+/* From when on its retention counts: when it was claimed; but where that is still to come, for the
+ * wall clock was wrong then, as of when it was set back. */
+int64_t ow_model_claimed_ms(const struct ow_model_claim *claim);
 /* A claim is gone. */
 void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim);
 /* The wall clock may have been set back: of claims that another worker took nobody remembers that

@@ -8,7 +8,7 @@ int64_t ow_model_time_of(const struct ow_message *message)
     return message->time_ms >= 0 ? message->time_ms : message->timestamp_ms;
 }
 
-/* A retention that no type has any more: the claim of any message may have had it. */
+/* A retention that no type has any more. */
 static bool is_retired(const struct ow_model *model, int64_t retention_ms)
 {
     for (int type = 0; type < OW_MESSAGE_TYPES; type++) {
@@ -19,12 +19,14 @@ static bool is_retired(const struct ow_model *model, int64_t retention_ms)
     return true;
 }
 
+/* Of the type's own retention, and of each that its claims may have had under another version of
+ * the machine: one that is retired, or a longer one. */
 int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type)
 {
     int64_t horizon_ms = INT64_MIN;
     for (size_t i = 0; i < model->class_count; i++) {
         const struct ow_model_class *class = &model->classes[i];
-        if ((class->retention_ms == model->retention_ms[type] ||
+        if ((class->retention_ms >= model->retention_ms[type] ||
              is_retired(model, class->retention_ms)) &&
             class->horizon_ms > horizon_ms) {
             horizon_ms = class->horizon_ms;
@@ -49,7 +51,8 @@ bool ow_model_claim_take(struct ow_model *model, struct ow_model_claim *claim,
                                      .by = logged,
                                      .number = model->claim_count++,
                                      .retention_ms = model->retention_ms[logged->message.type],
-                                     .at = ow_sim_clock_window()};
+                                     .at = ow_sim_clock_window(),
+                                     .least_ms = ow_sim_clock_window().low_ms};
     if (time_ms < horizon_ms) {
         count_expired(&before, horizon_ms - time_ms);
         return false;
@@ -83,6 +86,7 @@ void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
         for (int id = 0; id < OW_MESSAGE_IDS; id++) {
             struct ow_model_claim *claim = &model->claims[source][id];
             claim->restarted = claim->ref != 0 && (claim->restarted || restarted);
+            claim->least_ms = claim->least_ms < now_ms ? claim->least_ms : now_ms;
             if (claim->restarted && claim->at.low_ms > now_ms) {
                 claim->at.low_ms = now_ms;
             }
@@ -90,8 +94,14 @@ void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
     }
 }
 
+int64_t ow_model_claimed_ms(const struct ow_model_claim *claim)
+{
+    return claim->at.low_ms > ow_sim_clock_window().high_ms ? claim->least_ms : claim->at.low_ms;
+}
+
 void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim)
 {
+    claim->at.low_ms = ow_model_claimed_ms(claim);
     claim->ref = 0;
     claim->pruned = true;
     model->pruned_count++;

@@ -55,7 +55,8 @@ static void check_gone(struct ow_sim_run *run, const struct ow_model_claim *clai
                        const struct ow_model_class *class)
 {
     const long long ref = (long long)claim->ref;
-    const int64_t end_ms = claim->at.low_ms + claim->retention_ms;
+    const int64_t claimed_ms = ow_model_claimed_ms(claim);
+    const int64_t end_ms = claimed_ms + claim->retention_ms;
     if (class == NULL) {
         ow_run_fail(run, "pruned", "claim %lld is gone, and its class has no horizon", ref);
     } else if (ow_sim_clock_window().high_ms < end_ms) {
@@ -63,13 +64,13 @@ static void check_gone(struct ow_sim_run *run, const struct ow_model_claim *clai
                     (long long)(end_ms - ow_sim_clock_window().high_ms));
     } else if (!ow_observe_stream_passed(run, end_ms)) {
         ow_run_fail(run, "pruned", "claim %lld is gone before its time by the records", ref);
-    } else if (class->horizon_ms < claim->at.low_ms) {
+    } else if (class->horizon_ms < claimed_ms) {
         ow_run_fail(run, "horizon", "claim %lld of %lld is gone, and the horizon is %lld", ref,
-                    (long long)claim->at.low_ms, (long long)class->horizon_ms);
+                    (long long)claimed_ms, (long long)class->horizon_ms);
     }
 }
 
-/* Of a class: how many are gone now; *ret_first_ms: when the first that is kept was claimed. */
+/* How many are gone now. */
 static int take_gone(struct ow_sim_run *run, const bool *kept, const struct ow_model_class *list,
                      size_t count)
 {

@@ -111,6 +111,8 @@ bool ow_plan_days_add(struct ow_plan_maker *maker)
         add_old_message(maker);
     } else if (drawn < 70) {
         ow_plan_add(maker, OW_DO_TICK)->polls = 1;
+    } else if (drawn < 72 && maker->restarts++ < maker->restarts_most) {
+        (void)ow_plan_add(maker, OW_DO_UPGRADE);
     } else {
         return false;
     }
