@@ -226,6 +226,8 @@ void ow_run_use_machine(struct ow_sim_run *run)
     for (int type = 0; type < OW_MESSAGE_TYPES; type++) {
         run->model.retention_ms[type] = ow_sim_machine_retention_ms(
             run->plan->variant, run->machine_version, (enum ow_message_type)type);
+        run->model.first_retention_ms[type] =
+            ow_sim_machine_retention_ms(run->plan->variant, 1, (enum ow_message_type)type);
     }
 }
 

@@ -125,7 +125,10 @@ struct ow_model {
     int per_entity;
     int64_t bucket_claims;
     int64_t machine_version;
-    int64_t retention_ms[OW_MESSAGE_TYPES]; /* of the machine's version */
+    int64_t retention_ms[OW_MESSAGE_TYPES];       /* of the machine's version */
+    int64_t first_retention_ms[OW_MESSAGE_TYPES]; /* of its first one */
+    bool said_expired; /* the store says so of the record that is taken: it counts where both can be
+                          right */
     int64_t skew_ms;
     struct ow_model_class classes[OW_MODEL_CLASSES_MAX];
     size_t class_count;

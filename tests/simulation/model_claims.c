@@ -8,31 +8,44 @@ int64_t ow_model_time_of(const struct ow_message *message)
     return message->time_ms >= 0 ? message->time_ms : message->timestamp_ms;
 }
 
-/* A retention that no type has any more. */
-static bool is_retired(const struct ow_model *model, int64_t retention_ms)
+/* Whether claims of a type may have been of that retention: under this version of the machine, or
+ * another. Of one that no type has any more that is not known. */
+static bool may_have_had(const struct ow_model *model, enum ow_message_type type,
+                         int64_t retention_ms)
 {
-    for (int type = 0; type < OW_MESSAGE_TYPES; type++) {
-        if (model->retention_ms[type] == retention_ms) {
-            return false;
-        }
+    bool retired = true;
+    for (int other = 0; other < OW_MESSAGE_TYPES; other++) {
+        retired = retired && model->retention_ms[other] != retention_ms;
     }
-    return true;
+    return retired || model->first_retention_ms[type] == retention_ms;
 }
 
-/* Of the type's own retention, and of each that its claims may have had under another version of
- * the machine: one that is retired, or a longer one. */
-int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type)
+/* What lies before *ret_least_ms is expired, and what lies not before *ret_most_ms is not. In
+ * between, after the machine was changed, it depends on how much the store remembers of that. */
+static void horizons(const struct ow_model *model, enum ow_message_type type, int64_t *ret_least_ms,
+                     int64_t *ret_most_ms)
 {
-    int64_t horizon_ms = INT64_MIN;
+    *ret_least_ms = *ret_most_ms = INT64_MIN;
     for (size_t i = 0; i < model->class_count; i++) {
         const struct ow_model_class *class = &model->classes[i];
-        if ((class->retention_ms >= model->retention_ms[type] ||
-             is_retired(model, class->retention_ms)) &&
-            class->horizon_ms > horizon_ms) {
-            horizon_ms = class->horizon_ms;
+        const int64_t horizon_ms = class->horizon_ms + model->skew_ms;
+        if (class->retention_ms == model->retention_ms[type]) {
+            *ret_least_ms = horizon_ms;
+        }
+        if ((class->retention_ms == model->retention_ms[type] ||
+             may_have_had(model, type, class->retention_ms)) &&
+            horizon_ms > *ret_most_ms) {
+            *ret_most_ms = horizon_ms;
         }
     }
-    return horizon_ms == INT64_MIN ? INT64_MIN : horizon_ms + model->skew_ms;
+}
+
+int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type)
+{
+    int64_t least_ms = 0;
+    int64_t most_ms = 0;
+    horizons(model, type, &least_ms, &most_ms);
+    return most_ms;
 }
 
 static void count_expired(const struct ow_model_claim *before, int64_t early_ms)
@@ -46,7 +59,10 @@ bool ow_model_claim_take(struct ow_model *model, struct ow_model_claim *claim,
 {
     const struct ow_model_claim before = *claim;
     const int64_t time_ms = ow_model_time_of(&logged->message);
-    const int64_t horizon_ms = ow_model_horizon_ms(model, logged->message.type);
+    int64_t least_ms = 0;
+    int64_t most_ms = 0;
+    horizons(model, logged->message.type, &least_ms, &most_ms);
+    const int64_t horizon_ms = model->said_expired ? most_ms : least_ms;
     *claim = (struct ow_model_claim){.ref = model->next_ref++,
                                      .by = logged,
                                      .number = model->claim_count++,

@@ -53,6 +53,9 @@ void ow_observe_open(struct ow_sim_run *run, sqlite3 *handle)
         prepare(handle, "SELECT c.ref FROM ow_bucket b JOIN ow_claims c USING (bucket)"
                         " WHERE b.bucket >= coalesce((SELECT value FROM ow_meta WHERE key ="
                         " 'pruned_below.' || b.class), 0)");
+    observer->expired =
+        prepare(handle, "SELECT 1 FROM ow_quarantine WHERE topic = ? AND partition = ?"
+                        " AND offset = ? AND reason = 'expired'");
     observer->changes = 0;
     ow_vfs_set_quiet(false);
 }
@@ -65,9 +68,10 @@ void ow_observe_close(struct ow_sim_run *run)
     (void)sqlite3_finalize(observer->parked);
     (void)sqlite3_finalize(observer->pruned);
     (void)sqlite3_finalize(observer->kept);
+    (void)sqlite3_finalize(observer->expired);
     observer->handle = NULL;
     observer->positions = observer->meta = observer->parked = NULL;
-    observer->pruned = observer->kept = NULL;
+    observer->pruned = observer->kept = observer->expired = NULL;
 }
 
 static bool read_positions(struct ow_sim_run *run, struct look *look)
@@ -176,6 +180,7 @@ static void take(struct ow_sim_run *run, const struct ow_logged *logged, size_t 
         return;
     }
     const uint64_t poison = ow_sometimes()[OW_SOMETIMES_POISON];
+    run->model.said_expired = run->plan->days && ow_observe_is_expired(run, logged);
     ow_model_take(&run->model, logged, run->resolving ? -1 : ow_sim_clock_now_ms());
     if (run->model.twice != NULL) {
         ow_run_fail(run, "twice", "%s[%d]: offset %lld is let in again after its claim was pruned",

@@ -182,3 +182,15 @@ bool ow_observe_is_doomed_left(struct ow_sim_run *run)
     ow_vfs_set_quiet(false);
     return left;
 }
+
+bool ow_observe_is_expired(struct ow_sim_run *run, const struct ow_logged *logged)
+{
+    sqlite3_stmt *statement = run->observer.expired;
+    const struct ow_log *log = &run->broker.logs[logged->log];
+    (void)sqlite3_bind_text(statement, 1, log->topic, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int(statement, 2, log->partition);
+    (void)sqlite3_bind_int64(statement, 3, logged->record.offset);
+    const bool expired = sqlite3_step(statement) == SQLITE_ROW;
+    (void)sqlite3_reset(statement);
+    return expired;
+}

@@ -56,7 +56,7 @@ enum ow_repair {
 
 struct ow_observer {
     sqlite3 *handle; /* the worker's own connection; NULL: none */
-    sqlite3_stmt *positions, *meta, *parked, *pruned, *kept;
+    sqlite3_stmt *positions, *meta, *parked, *pruned, *kept, *expired;
     uint64_t changes; /* of the disk, at the last look */
     int64_t batch, next_ref;
 };
@@ -171,6 +171,8 @@ void ow_observe(struct ow_sim_run *run);
 bool ow_observe_stream_passed(const struct ow_sim_run *run, int64_t time_ms);
 /* observe_claims.c: which claims were pruned since the last look; it must have been their time. */
 void ow_observe_claims(struct ow_sim_run *run);
+/* Whether the store says that a record is expired. */
+bool ow_observe_is_expired(struct ow_sim_run *run, const struct ow_logged *logged);
 /* Whether a bucket counts no more whose rows are there yet. */
 bool ow_observe_is_doomed_left(struct ow_sim_run *run);
 
