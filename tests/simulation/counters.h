@@ -128,7 +128,8 @@
     X(PAUSED, "partitions that are paused")                                                        \
     X(FULL_RETRIED, "a full disk that is waited out")                                              \
     X(LIVE, "all is read once the faults are over")                                                \
-    X(REPLAYED, "a replay of everything that changes nothing")
+    X(REPLAYED, "a replay of everything that changes nothing")                                     \
+    X(FLAT, "all claims are gone once their retention is over")
 
 enum ow_sometimes {
 #define OW_SOMETIMES_ENUM(name, text) OW_SOMETIMES_##name,

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "counters.h"
 #include "engine/worker_internal.h"
+#include "incarnation.h"
 #include "run.h"
 
 /* What only happens in seeds of days: messages are dated when they are produced, old ones come
@@ -123,4 +124,51 @@ void ow_days_redeliver(struct ow_sim_run *run, const struct ow_plan_action *acti
     if (logged != NULL) {
         logged->appended_ns = ow_sim_clock_elapsed_ns();
     }
+}
+
+/* In one poll of many: as the worker's own thread does each second. */
+void ow_days_rest(struct ow_sim_run *run)
+{
+    enum { TICK_POLLS = 10 };
+    if (run->plan->decode_threads == 0 && run->rest_left % TICK_POLLS == 0) {
+        ow_worker_tick(run->worker);
+    }
+    if (--run->rest_left == 0) {
+        atomic_store(&run->stop, true);
+    }
+}
+
+/* Until the retention of all that is claimed is over. */
+static int64_t left_ms(const struct ow_model *model)
+{
+    int64_t left_ms = 0;
+    for (int source = 0; source < OW_MESSAGE_SOURCES; source++) {
+        for (int id = 0; id < OW_MESSAGE_IDS; id++) {
+            const struct ow_model_claim *claim = &model->claims[source][id];
+            const int64_t ms = claim->at.high_ms + claim->retention_ms - ow_sim_clock_now_ms();
+            if (claim->ref != 0 && ms > left_ms) {
+                left_ms = ms;
+            }
+        }
+    }
+    return left_ms;
+}
+
+void ow_days_end(struct ow_sim_run *run)
+{
+    enum { REST_POLLS = 200, DAY_MS = 86400000, LONGEST_DAYS = 7 };
+    /* The first time open buckets are sealed, and then they are kept for as long again. */
+    for (int i = 0; i < 2 && !run->result->failed; i++) {
+        ow_sim_clock_pass_ns((left_ms(&run->model) + (int64_t)DAY_MS * LONGEST_DAYS) * 1000000);
+        run->until_end = false;
+        run->rest_left = REST_POLLS;
+        ow_run_incarnation(run);
+    }
+    if (!run->result->failed && run->model.pruned_count < run->model.claim_count) {
+        ow_run_fail(run, "flat", "%lld of %lld claims are there for good",
+                    (long long)(run->model.claim_count - run->model.pruned_count),
+                    (long long)run->model.claim_count);
+    }
+    ow_check_all(run);
+    ow_count_if(!run->result->failed, OW_SOMETIMES_FLAT);
 }

@@ -89,6 +89,9 @@ void ow_run_before_poll(struct ow_sim_run *run)
     if (run->full_left > 0 && --run->full_left == 0) {
         ow_vfs_set_full(false);
     }
+    if (run->rest_left > 0) {
+        ow_days_rest(run);
+    }
     if (!run->calm && !run->nested) {
         act(run);
     }
@@ -375,6 +378,9 @@ void ow_run_seed(const struct ow_plan *plan, bool verbose, struct ow_result *ret
     }
     if (!ret_result->failed && plan->replay) {
         replay(&run);
+    }
+    if (!ret_result->failed && plan->days) {
+        ow_days_end(&run);
     }
     if (verbose && ret_result->failed) {
         tell_tables(&run);

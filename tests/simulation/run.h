@@ -99,6 +99,7 @@ struct ow_sim_run {
     int full_left;     /* polls or openings until there is room on the disk again */
     int polls_left;    /* until the next action */
     int polls_here;    /* of this incarnation */
+    int rest_left;     /* polls in which there is nothing to do but to tend the store */
     int machine_version;
 
     /* What an operator puts back once the worker has refused. */
@@ -180,6 +181,9 @@ bool ow_observe_is_doomed_left(struct ow_sim_run *run);
 void ow_days_date(const struct ow_sim_run *run, const struct ow_plan_action *action,
                   struct ow_message *message);
 void ow_days_tend(struct ow_sim_run *run, const struct ow_plan_action *action);
+/* A while after all retentions are over nothing is claimed any more. */
+void ow_days_end(struct ow_sim_run *run);
+void ow_days_rest(struct ow_sim_run *run);
 void ow_days_redeliver(struct ow_sim_run *run, const struct ow_plan_action *action);
 
 /* check.c: holds the whole database against the model. */
