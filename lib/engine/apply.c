@@ -287,3 +287,10 @@ enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *
     *ret_more = count == OVERDUE_SLICE;
     return OW_OK;
 }
+
+int64_t ow_apply_first_due_ms(const struct ow_apply *apply)
+{
+    const int64_t deadline_ms = ow_store_first_deadline_ms(apply->options.store);
+    const int64_t prune_ms = ow_store_first_prune_ms(apply->options.store);
+    return deadline_ms < prune_ms ? deadline_ms : prune_ms;
+}

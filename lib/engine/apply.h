@@ -78,5 +78,8 @@ enum ow_status ow_apply_deadlines(struct ow_apply *apply, bool ends_hold, bool *
  */
 enum ow_status ow_apply_tend(struct ow_apply *apply, bool ends_hold, size_t rows, bool *ret_more,
                              struct ow_err *err) OW_MUST_USE;
+/* The earliest time at which one of these two may have something to do that waits for the stream
+ * time; INT64_MAX: none has. */
+int64_t ow_apply_first_due_ms(const struct ow_apply *apply);
 
 #endif

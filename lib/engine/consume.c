@@ -192,9 +192,9 @@ static void show_progress(struct ow_consumer *consumer)
 }
 
 /*
- * A parked record's deadline counts once its partitions are read to their ends. What an end was
- * told to be says nothing later on (the broker may have been away since), so the broker is asked
- * when a deadline is due.
+ * A parked record's deadline, or the end of a retention, counts once the partitions are read to
+ * their ends. What an end was told to be says nothing later on (the broker may have been away
+ * since), so the broker is asked when one is due.
  */
 static void confirm_ends_if_due(struct ow_consumer *consumer)
 {

@@ -101,7 +101,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     OW_INVARIANT(worker != NULL); /* out of memory aborts, as in arena.h */
     worker->options = *options;
     worker->rows_limit = options->batch_rows;
-    worker->first_deadline_ms = INT64_MAX;
+    worker->first_due_ms = INT64_MAX;
     worker->ends_confirmed_ms = INT64_MIN / 2; /* never */
     init_ring(worker);
     ow_durables_init(&worker->durables);
@@ -109,7 +109,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     if (status == OW_OK) {
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);
-        worker->first_deadline_ms = ow_store_first_deadline_ms(options->apply.store);
+        worker->first_due_ms = ow_apply_first_due_ms(&worker->apply);
         status = start_threads(worker, err);
     }
     if (status != OW_OK) {
@@ -243,7 +243,7 @@ struct ow_durables *ow_worker_durables(struct ow_worker *worker)
 bool ow_worker_is_deadline_due(struct ow_worker *worker)
 {
     ow_worker_lock(worker);
-    const bool due = worker->first_deadline_ms <= ow_clock_now_ms(&worker->apply.options.clock);
+    const bool due = worker->first_due_ms <= ow_clock_now_ms(&worker->apply.options.clock);
     ow_worker_unlock(worker);
     return due;
 }

@@ -55,7 +55,8 @@ struct ow_totals ow_worker_totals(struct ow_worker *worker);
 /* What is durable of each partition; lives as long as the worker. */
 struct ow_durables *ow_worker_durables(struct ow_worker *worker);
 
-/* Whether something parked is overdue by the wall clock: then somebody must confirm the ends. */
+/* Whether a deadline or a retention is over by the wall clock: then somebody must confirm the ends.
+ */
 bool ow_worker_is_deadline_due(struct ow_worker *worker);
 /* All partitions are read to their ends, as of now: an end that was told counts for some seconds.
  */

@@ -151,7 +151,7 @@ static void finish_batch(struct ow_worker *worker, size_t count, enum ow_status 
     }
     worker->applied += count;
     worker->totals = worker->apply.totals;
-    worker->first_deadline_ms = ow_store_first_deadline_ms(worker->apply.options.store);
+    worker->first_due_ms = ow_apply_first_due_ms(&worker->apply);
     worker->retrying_since_ns = 0;
     if (status != OW_OK && worker->status == OW_OK) {
         worker->status = status;

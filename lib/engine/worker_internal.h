@@ -39,7 +39,7 @@ struct ow_worker {
     struct ow_err err;
     struct ow_totals totals;
     int64_t retrying_since_ns;
-    int64_t first_deadline_ms; /* of what is parked */
+    int64_t first_due_ms;      /* of what waits for the stream time */
     int64_t ends_confirmed_ms; /* wall clock, for a machine that slept must ask again */
     int64_t ring_bytes;        /* of the records that are on their way */
 

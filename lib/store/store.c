@@ -125,6 +125,21 @@ void ow_store_rollback(struct ow_store *store)
     ow_seals_rollback(&store->seals);
 }
 
+int64_t ow_store_first_prune_ms(const struct ow_store *store)
+{
+    int64_t first_ms = INT64_MAX;
+    for (size_t i = 0; i < store->committed.sealed_count; i++) {
+        const struct ow_sealed_bucket *bucket = &store->sealed[i];
+        int64_t end_ms = 0;
+        if (!bucket->doomed &&
+            !__builtin_add_overflow(bucket->sealed_at_ms, bucket->class_ms, &end_ms) &&
+            end_ms < first_ms) {
+            first_ms = end_ms;
+        }
+    }
+    return first_ms;
+}
+
 int64_t ow_store_parked_count(const struct ow_store *store)
 {
     return store->committed.parked_count;

@@ -60,6 +60,9 @@ void ow_store_claim_probes(const struct ow_store *store, struct ow_claim_probes 
 int64_t ow_store_parked_count(const struct ow_store *store);
 /* The earliest deadline of all parked records, INT64_MAX: none. As of the last commit. */
 int64_t ow_store_first_deadline_ms(const struct ow_store *store);
+/* The earliest end of a sealed bucket's retention, INT64_MAX: there is none. As of the last commit.
+ */
+int64_t ow_store_first_prune_ms(const struct ow_store *store);
 
 /* All positions, with what must be known of their ledgers to go on there, into the arena. */
 enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena,

@@ -25,8 +25,12 @@ static size_t pick_log(const struct ow_sim_run *run, const struct ow_plan_action
 
 static void produce(struct ow_sim_run *run, const struct ow_plan_action *action)
 {
+    struct ow_message message = action->message;
+    if (run->plan->days) {
+        ow_days_date(run, action, &message);
+    }
     struct ow_logged *logged =
-        ow_broker_append(&run->broker, pick_log(run, action), &action->message, action->c);
+        ow_broker_append(&run->broker, pick_log(run, action), &message, action->c);
     if (logged != NULL) {
         logged->appended_ns = ow_sim_clock_elapsed_ns();
     }
@@ -61,9 +65,14 @@ static void pass(struct ow_sim_run *run, const struct ow_plan_action *action)
 
 static void jump(struct ow_sim_run *run, const struct ow_plan_action *action)
 {
-    (void)run;
-    ow_sim_clock_jump_ms(action->d);
-    ow_count(action->d < 0 ? OW_SOMETIMES_CLOCK_BACKWARD : OW_SOMETIMES_CLOCK_FORWARD);
+    enum { DAY_MS = 86400000 };
+    const int64_t by_ms = run->plan->days && action->c != 0 ? -ow_sim_clock_wrong_ms() : action->d;
+    ow_sim_clock_jump_ms(by_ms);
+    run->clock_set_back = run->clock_set_back || by_ms < 0;
+    ow_model_clock_was(&run->model, ow_sim_clock_now_ms(), false);
+    ow_count(by_ms < 0 ? OW_SOMETIMES_CLOCK_BACKWARD : OW_SOMETIMES_CLOCK_FORWARD);
+    ow_count_if(by_ms <= -DAY_MS, OW_SOMETIMES_CLOCK_BACK_DAYS);
+    ow_count_if(by_ms >= DAY_MS, OW_SOMETIMES_CLOCK_AHEAD_DAYS);
 }
 
 static void arm_crash(struct ow_sim_run *run, const struct ow_plan_action *action)
@@ -219,6 +228,8 @@ void ow_run_act(struct ow_sim_run *run, const struct ow_plan_action *action)
         [OW_DO_SECOND] = start_second,
         [OW_DO_TAKEOVER] = take_over,
         [OW_DO_CRASH_CLOSE] = crash_close,
+        [OW_DO_TEND] = ow_days_tend,
+        [OW_DO_REDELIVER] = ow_days_redeliver,
     };
     OW_INVARIANT(acts[action->kind] != NULL); /* the others need a stopped worker */
     acts[action->kind](run, action);

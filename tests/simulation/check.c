@@ -173,20 +173,26 @@ static void expect_history(const struct ow_model *model, struct ow_buffer *out)
     }
 }
 
-/* Claims are numbered in the order of their refs. */
+static int compare_refs(const void *a, const void *b)
+{
+    const int64_t left = *(const int64_t *)a;
+    const int64_t right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
 static void expect_claims(const struct ow_model *model, struct ow_buffer *out)
 {
     static int64_t refs[OW_MESSAGE_SOURCES * OW_MESSAGE_IDS];
-    memset(refs, 0, sizeof(refs));
+    size_t count = 0;
     for (int source = 0; source < OW_MESSAGE_SOURCES; source++) {
         for (int id = 0; id < OW_MESSAGE_IDS; id++) {
-            const struct ow_model_claim *claim = &model->claims[source][id];
-            if (claim->ref != 0) {
-                refs[claim->number] = claim->ref;
+            if (model->claims[source][id].ref != 0) {
+                refs[count++] = model->claims[source][id].ref;
             }
         }
     }
-    for (int64_t i = 0; i < model->claim_count; i++) {
+    qsort(refs, count, sizeof(int64_t), compare_refs);
+    for (size_t i = 0; i < count; i++) {
         number(out, refs[i]);
         end_line(out);
     }
@@ -372,7 +378,10 @@ static void check_tables(struct ow_sim_run *run, sqlite3 *handle)
          "SELECT seq, first_ref, machine_version, entity_id, version, prev_seq, event_type,"
          " source, message_id, from_state, to_state, event_time_ms, topic, partition, offset,"
          " via FROM ow_history ORDER BY seq",                                           expect_history   },
-        {"ow_claims",     "SELECT ref FROM ow_claims ORDER BY ref",                     expect_claims    },
+        {"ow_claims",
+         "SELECT ref FROM ow_claims c JOIN ow_bucket b USING (bucket) WHERE b.bucket >="
+         " coalesce((SELECT value FROM ow_meta WHERE key = 'pruned_below.' || b.class), 0)"
+         " ORDER BY ref",                                                               expect_claims    },
         {"ow_parked",
          "SELECT id, entity_id, event_type, topic, partition, offset FROM ow_parked"
          " ORDER BY id",                                                                expect_parked    },

@@ -73,6 +73,20 @@
     X(UNTIL_END_PATIENCE, "a run to the end that gets no assignment")                              \
     X(CLOCK_FORWARD, "a clock that jumps forward")                                                 \
     X(CLOCK_BACKWARD, "a clock that jumps backward")                                               \
+    X(CLOCK_AHEAD_DAYS, "a clock set ahead by a day or more")                                      \
+    X(CLOCK_BACK_DAYS, "a clock set back by a day or more")                                        \
+    X(BUCKET_PRUNED, "a bucket whose claims count no more")                                        \
+    X(PRUNED_TOGETHER, "several claims that are pruned together")                                  \
+    X(EXPIRED_AGAIN, "an old message that is expired, for its claim was pruned")                   \
+    X(EXPIRED_NEW, "an old message that is expired though it never came before")                   \
+    X(EXPIRED_JUST, "a message that is expired by a millisecond")                                  \
+    X(HORIZON_JUST, "a message just at the horizon, judged as new")                                \
+    X(REOPENED, "a pruned message judged as new, dated ahead by more than claims.skew")            \
+    X(DUPLICATE_LAST, "a duplicate in the last tenth of its claim's retention")                    \
+    X(DUPLICATE_OVERDUE, "a duplicate whose claim is overdue and not pruned yet")                  \
+    X(REREAD_PRUNED, "a re-read record whose claim was pruned: a rewind below the horizon")        \
+    X(CRASH_IN_TENDING, "a crash while buckets are sealed, merged or pruned")                      \
+    X(CRASH_DOOMED, "a crash between a bucket's end and that of its last row")                     \
     X(STOP, "a clean stop")                                                                        \
     X(CRASH_IN_WAL, "a crash in a write of the WAL")                                               \
     X(CRASH_IN_SYNC, "a crash in a sync of the WAL")                                               \
@@ -114,7 +128,8 @@
     X(PAUSED, "partitions that are paused")                                                        \
     X(FULL_RETRIED, "a full disk that is waited out")                                              \
     X(LIVE, "all is read once the faults are over")                                                \
-    X(REPLAYED, "a replay of everything that changes nothing")
+    X(REPLAYED, "a replay of everything that changes nothing")                                     \
+    X(FLAT, "all claims are gone once their retention is over")
 
 enum ow_sometimes {
 #define OW_SOMETIMES_ENUM(name, text) OW_SOMETIMES_##name,

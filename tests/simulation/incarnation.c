@@ -205,7 +205,7 @@ static bool open_worker(struct ow_sim_run *run)
                       .machines = run->machines,
                       .clock = ow_sim_clock(),
                       .record_bytes_max = OW_MESSAGE_OVERSIZE,
-                      .claim_skew_ms = OW_CLAIM_SKEW_MS_DEFAULT},
+                      .claim_skew_ms = run->plan->skew_ms},
             .batch_rows = (size_t)run->plan->batch_rows,
             .batch_bytes = (size_t)OW_BATCH_BYTES_DEFAULT,
             .batch_ms = OW_BATCH_MS_DEFAULT,
@@ -218,6 +218,17 @@ static bool open_worker(struct ow_sim_run *run)
         judge_end(run, "open", status, &err);
     }
     return status == OW_OK;
+}
+
+void ow_run_use_machine(struct ow_sim_run *run)
+{
+    run->model.machine_version = run->machine_version;
+    for (int type = 0; type < OW_MESSAGE_TYPES; type++) {
+        run->model.retention_ms[type] = ow_sim_machine_retention_ms(
+            run->plan->variant, run->machine_version, (enum ow_message_type)type);
+        run->model.first_retention_ms[type] =
+            ow_sim_machine_retention_ms(run->plan->variant, 1, (enum ow_message_type)type);
+    }
 }
 
 /* What a crash left open is seen now: the batch in work is there as a whole, or it is not. */
@@ -239,6 +250,7 @@ static void resolve(struct ow_sim_run *run)
     run->resolving = true;
     ow_observe(run);
     run->resolving = false;
+    ow_count_if(run->crashed_before && ow_observe_is_doomed_left(run), OW_SOMETIMES_CRASH_DOOMED);
     if (run->crashed_before && pending > 0) {
         ow_count(run->result->records > before ? OW_SOMETIMES_UNKNOWN_THERE
                                                : OW_SOMETIMES_UNKNOWN_GONE);
@@ -246,7 +258,8 @@ static void resolve(struct ow_sim_run *run)
     run->pending_count = 0;
     run->expectation.open = false;
     run->crashed_before = false;
-    run->model.machine_version = run->machine_version;
+    ow_run_use_machine(run);
+    ow_model_clock_was(&run->model, ow_sim_clock_now_ms(), true);
     if (run->plan->replay || ow_random_percent(&run->random, 30)) {
         ow_check_all(run);
     }

@@ -86,6 +86,9 @@ static void work(struct shared *shared, struct job *job, const struct ow_jobs_op
         if (seed >= end || (options->first && shared->found)) {
             break;
         }
+        if (options->days && !ow_plan_is_of_days(seed)) {
+            continue;
+        }
         job->current = seed;
         ow_plan_make(&plan, seed, options->actions);
         ow_run_seed(&plan, false, &result);

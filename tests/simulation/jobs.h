@@ -17,6 +17,7 @@ struct ow_jobs_options {
     int jobs;
     int actions;     /* in a plan, about; 0: the seed says */
     int twice_every; /* each so-manieth seed is run twice: both must be the same; 0: none */
+    bool days;       /* only seeds of days */
     bool first;      /* stops at the first failure */
     bool terminal;   /* stderr is one: its line of progress changes five times a second, not a new
                         one a minute */

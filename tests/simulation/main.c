@@ -24,12 +24,13 @@ struct options {
 
 static int usage(const char *what)
 {
-    (void)fprintf(stderr,
-                  "simulation: cannot understand '%s'\n"
-                  "usage: simulation [--seeds N] [--from N] [--jobs N] [--steps N] [--first] "
-                  "[--twice-every N]\n"
-                  "       simulation --seed N [--steps N] [--keep LIST] [--verbose]\n",
-                  what);
+    (void)fprintf(
+        stderr,
+        "simulation: cannot understand '%s'\n"
+        "usage: simulation [--seeds N] [--from N] [--jobs N] [--steps N] [--first] [--days] "
+        "[--twice-every N]\n"
+        "       simulation --seed N [--steps N] [--keep LIST] [--verbose]\n",
+        what);
     return 2;
 }
 
@@ -46,6 +47,8 @@ static bool take_flag(const char *name, struct options *options)
         options->verbose = true;
     } else if (strcmp(name, "--first") == 0) {
         options->jobs.first = true;
+    } else if (strcmp(name, "--days") == 0) {
+        options->jobs.days = true;
     } else {
         return false;
     }
@@ -173,7 +176,8 @@ static int run_many(const struct options *options)
     ow_jobs_run(&options->jobs, &total);
     const double seconds = now() - start;
     const int missing = print_counters(&total);
-    const bool demand = options->jobs.seeds >= ALL_COUNTERS_FROM && !options->jobs.first;
+    const bool demand =
+        options->jobs.seeds >= ALL_COUNTERS_FROM && !options->jobs.first && !options->jobs.days;
     for (int i = 0; i < total.failure_count; i++) {
         const struct ow_failure *failure = &total.failures[i];
         (void)printf("seed %llu FAILED at action %d: %s: %s\n", (unsigned long long)failure->seed,

@@ -2,6 +2,7 @@
 
 #include "base/contract.h"
 #include "counters.h"
+#include "model_claims.h"
 #include "model_ledger.h"
 
 /* What became of a record, with the reason where it is in quarantine. */
@@ -155,11 +156,6 @@ static bool is_poison(const struct ow_model *model, const struct ow_message *mes
     return false;
 }
 
-static int64_t time_of(const struct ow_message *message)
-{
-    return message->time_ms >= 0 ? message->time_ms : message->timestamp_ms;
-}
-
 static void make_transition(struct ow_model *model, const struct subject *subject)
 {
     const struct ow_message *message = &subject->by->message;
@@ -182,11 +178,11 @@ static void make_transition(struct ow_model *model, const struct subject *subjec
     if (message->type == OW_CREATED) {
         order->amount = message->amount;
         order->currency = message->currency;
-        order->created_at_ms = time_of(message);
+        order->created_at_ms = ow_model_time_of(message);
     }
     order->paid += message->type == OW_PAID ? message->amount : 0;
     order->refunded += message->type == OW_REFUNDED ? message->amount : 0;
-    order->updated_at_ms = time_of(message);
+    order->updated_at_ms = ow_model_time_of(message);
     order->state = history->to;
     order->version = history->version;
     order->last_seq = history->seq;
@@ -405,6 +401,7 @@ static struct verdict meet_claim(struct ow_model *model, const struct ow_logged 
         return conflict(model, logged, claim);
     }
     ow_count(OW_SOMETIMES_DUPLICATE);
+    ow_model_claim_met(claim);
     ow_count_if(model->claim_count - claim->number > 3 * model->bucket_claims,
                 OW_SOMETIMES_DUPLICATE_BUCKET);
     ow_count_if(claim->by->log != logged->log, OW_SOMETIMES_DUPLICATE_PARTITION);
@@ -425,9 +422,11 @@ static struct verdict judge_record(struct ow_model *model, const struct ow_logge
     if (claim->ref != 0) {
         return meet_claim(model, logged, claim);
     }
-    *claim = (struct ow_model_claim){
-        .ref = model->next_ref++, .by = logged, .number = model->claim_count++};
+    const bool is_late = !ow_model_claim_take(model, claim, logged);
     const struct subject subject = {.by = logged, .ref = claim->ref};
+    if (is_late) {
+        return quarantine_subject(model, &subject, "expired");
+    }
     const struct verdict verdict = judge(model, &subject, now_ms);
     if (verdict.outcome == OW_OUTCOME_APPLIED) {
         ow_count(OW_SOMETIMES_APPLIED);
@@ -442,7 +441,10 @@ static void see_again(struct ow_model *model, const struct ow_logged *logged)
     struct ow_model_quarantine *row = find_quarantine(model, logged);
     const struct ow_model_claim *claim = &model->claims[logged->message.source][logged->message.id];
     const bool is_event = row == NULL || row->owns_claim;
-    if (is_event && flaw_of(&logged->message) == NULL) {
+    if (is_event && flaw_of(&logged->message) == NULL && claim->ref == 0) {
+        row = NULL; /* what kept it out is pruned, and it has had its outcome all the same */
+        ow_count(OW_SOMETIMES_REREAD_PRUNED);
+    } else if (is_event && flaw_of(&logged->message) == NULL) {
         const bool differs = !ow_message_same(&claim->by->message, &logged->message);
         row = differs ? find_conflict(model, logged, claim->ref) : row;
         row = differs || row == NULL || row->id == claim->ref ? row : NULL;

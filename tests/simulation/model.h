@@ -10,6 +10,7 @@
 #define OW_SIMULATION_MODEL_H
 
 #include "broker.h"
+#include "clock.h"
 
 enum ow_model_state {
     OW_STATE_NONE,
@@ -25,7 +26,20 @@ struct ow_model_claim {
     int64_t ref; /* 0: free */
     const struct ow_logged *by;
     int64_t number; /* how many claims there were before */
+    int64_t retention_ms;
+    struct ow_sim_window at; /* what the wall clock said then */
+    int64_t least_ms;        /* the least that it has said since */
+    bool pruned;             /* all of this is of a claim that is gone */
+    bool restarted;          /* the worker that took it is not there any more */
 };
+
+/* A retention of which claims were pruned. */
+struct ow_model_class {
+    int64_t retention_ms;
+    int64_t horizon_ms; /* without claims.skew */
+    int64_t below;      /* buckets of a lower number count no more */
+};
+enum { OW_MODEL_CLASSES_MAX = 16 };
 
 struct ow_model_parked {
     int64_t id;
@@ -111,11 +125,19 @@ struct ow_model {
     int per_entity;
     int64_t bucket_claims;
     int64_t machine_version;
+    int64_t retention_ms[OW_MESSAGE_TYPES];       /* of the machine's version */
+    int64_t first_retention_ms[OW_MESSAGE_TYPES]; /* of its first one */
+    bool said_expired; /* the store says so of the record that is taken: it counts where both can be
+                          right */
+    int64_t skew_ms;
+    struct ow_model_class classes[OW_MODEL_CLASSES_MAX];
+    size_t class_count;
+    const struct ow_logged *twice; /* what was let in again and must not; NULL: nothing */
     enum ow_poison poison;
     int poisoned; /* the payment, the order, or the message id */
 
     int64_t next_ref;
-    int64_t claim_count, parked_count, sighting_count;
+    int64_t claim_count, pruned_count, parked_count, sighting_count;
     struct ow_model_claim claims[OW_MESSAGE_SOURCES][OW_MESSAGE_IDS];
     struct ow_model_order orders[OW_MESSAGE_ORDERS];
     struct ow_model_row payments[OW_MESSAGE_PAYMENTS], refunds[OW_MESSAGE_PAYMENTS];
@@ -138,6 +160,17 @@ void ow_model_end(struct ow_model *model, size_t log, int64_t to);
 void ow_model_start(struct ow_model *model, size_t log, int64_t at);
 void ow_model_rewind(struct ow_model *model, size_t log, int64_t to);
 void ow_model_skip(struct ow_model *model, size_t log, int64_t to);
+
+/* From when on its retention counts: when it was claimed; but where that is still to come, for the
+ * wall clock was wrong then, as of when it was set back. */
+int64_t ow_model_claimed_ms(const struct ow_model_claim *claim);
+/* A claim is gone. */
+void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim);
+/* The wall clock may have been set back: of claims that another worker took nobody remembers that
+ * it had been later (ARCHITECTURE.md, a known limit). restarted: there is another worker now. */
+void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted);
+/* Before it a message of a type is expired where its key is free; INT64_MIN: there is none. */
+int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type);
 
 const char *ow_model_state_text(enum ow_model_state state);
 

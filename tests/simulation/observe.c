@@ -45,6 +45,17 @@ void ow_observe_open(struct ow_sim_run *run, sqlite3 *handle)
                                      " (SELECT count(*) FROM ow_parked)");
     observer->parked = prepare(handle, "SELECT id FROM ow_quarantine WHERE reason = 'park_timeout'"
                                        " AND id NOT IN (SELECT id FROM ow_parked) ORDER BY id");
+    observer->pruned =
+        prepare(handle, "SELECT CAST(substr(h.key, 8) AS INTEGER), h.value, b.value FROM ow_meta h"
+                        " JOIN ow_meta b ON b.key = 'pruned_below.' || substr(h.key, 8)"
+                        " WHERE h.key GLOB 'pruned.*'");
+    observer->kept =
+        prepare(handle, "SELECT c.ref FROM ow_bucket b JOIN ow_claims c USING (bucket)"
+                        " WHERE b.bucket >= coalesce((SELECT value FROM ow_meta WHERE key ="
+                        " 'pruned_below.' || b.class), 0)");
+    observer->expired =
+        prepare(handle, "SELECT 1 FROM ow_quarantine WHERE topic = ? AND partition = ?"
+                        " AND offset = ? AND reason = 'expired'");
     observer->changes = 0;
     ow_vfs_set_quiet(false);
 }
@@ -55,8 +66,12 @@ void ow_observe_close(struct ow_sim_run *run)
     (void)sqlite3_finalize(observer->positions);
     (void)sqlite3_finalize(observer->meta);
     (void)sqlite3_finalize(observer->parked);
+    (void)sqlite3_finalize(observer->pruned);
+    (void)sqlite3_finalize(observer->kept);
+    (void)sqlite3_finalize(observer->expired);
     observer->handle = NULL;
     observer->positions = observer->meta = observer->parked = NULL;
+    observer->pruned = observer->kept = observer->expired = NULL;
 }
 
 static bool read_positions(struct ow_sim_run *run, struct look *look)
@@ -165,7 +180,12 @@ static void take(struct ow_sim_run *run, const struct ow_logged *logged, size_t 
         return;
     }
     const uint64_t poison = ow_sometimes()[OW_SOMETIMES_POISON];
+    run->model.said_expired = run->plan->days && ow_observe_is_expired(run, logged);
     ow_model_take(&run->model, logged, run->resolving ? -1 : ow_sim_clock_now_ms());
+    if (run->model.twice != NULL) {
+        ow_run_fail(run, "twice", "%s[%d]: offset %lld is let in again after its claim was pruned",
+                    log->topic, (int)log->partition, (long long)logged->record.offset);
+    }
     ow_run_trace(run, "take %s[%d] %lld", log->topic, (int)log->partition,
                  (long long)logged->record.offset);
     run->result->records++;
@@ -254,6 +274,17 @@ static bool has_passed(const struct ow_log *log, const struct ow_model_partition
     return !is_unread || (at > 0 && log->records[at - 1]->record.timestamp_ms >= deadline_ms);
 }
 
+bool ow_observe_stream_passed(const struct ow_sim_run *run, int64_t time_ms)
+{
+    for (size_t i = 0; i < run->broker.log_count; i++) {
+        const struct ow_model_partition *partition = &run->model.partitions[i];
+        if (partition->stored && !has_passed(&run->broker.logs[i], partition, time_ms)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* DESIGN 9: both the wall clock and the stream time must be past the limit. */
 static bool is_overdue(const struct ow_sim_run *run, const struct ow_model_parked *parked)
 {
@@ -265,12 +296,7 @@ static bool is_overdue(const struct ow_sim_run *run, const struct ow_model_parke
     if (deadline_ms > ow_sim_clock_now_ms()) {
         return false;
     }
-    for (size_t i = 0; i < run->broker.log_count; i++) {
-        if (!has_passed(&run->broker.logs[i], &run->model.partitions[i], deadline_ms)) {
-            return false;
-        }
-    }
-    return true;
+    return ow_observe_stream_passed(run, deadline_ms);
 }
 
 static void take_timeouts(struct ow_sim_run *run, const struct look *look)
@@ -325,8 +351,11 @@ void ow_observe(struct ow_sim_run *run)
 {
     struct ow_observer *observer = &run->observer;
     if (observer->handle == NULL || ow_run_is_over(run) ||
-        observer->changes == ow_vfs_changes() + 1 ||
         sqlite3_get_autocommit(observer->handle) == 0) {
+        return;
+    }
+    if (observer->changes == ow_vfs_changes() + 1) {
+        ow_sim_clock_begin_window(); /* what is written next is of no earlier time */
         return;
     }
     struct look look = {0};
@@ -346,10 +375,12 @@ void ow_observe(struct ow_sim_run *run)
     take_pending(run, &look);
     take_ends(run, &look);
     take_timeouts(run, &look);
+    ow_observe_claims(run);
     compare(run, &look);
     ow_vfs_set_quiet(false);
     run->result->batches += look.batch - observer->batch;
     observer->batch = look.batch;
     observer->changes = ow_vfs_changes() + 1;
+    ow_sim_clock_begin_window();
     ow_run_trace(run, "batch %lld ref %lld", (long long)look.batch, (long long)look.next_ref);
 }

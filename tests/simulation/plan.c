@@ -1,8 +1,9 @@
 #include "plan.h"
 
 #include "base/contract.h"
+#include "base/limits.h"
+#include "plan_maker.h"
 #include "vfs.h"
-#include "workload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,32 +18,22 @@ static const struct {
 #undef OW_DO_ROW
 };
 
-struct maker {
-    struct ow_plan *plan;
-    struct ow_random *random;
-    struct ow_workload workload;
-    int64_t now_ms;             /* about what the clock will say */
-    bool left_out[OW_DO_KINDS]; /* this seed does not do that */
-    int restarts;               /* so far: each costs some milliseconds */
-    int restarts_most;
-};
-
 bool ow_plan_is_down(enum ow_do kind)
 {
     return kinds[kind].down;
 }
 
-static int below(struct maker *maker, int limit)
+static int below(struct ow_plan_maker *maker, int limit)
 {
-    return ow_random_below(maker->random, limit);
+    return ow_plan_below(maker, limit);
 }
 
-static int between(struct maker *maker, int least, int most)
+static int between(struct ow_plan_maker *maker, int least, int most)
 {
-    return ow_random_between(maker->random, least, most);
+    return ow_plan_between(maker, least, most);
 }
 
-static struct ow_plan_action *add(struct maker *maker, enum ow_do kind)
+struct ow_plan_action *ow_plan_add(struct ow_plan_maker *maker, enum ow_do kind)
 {
     struct ow_plan *plan = maker->plan;
     OW_INVARIANT(plan->count < OW_PLAN_ACTIONS_MAX);
@@ -55,38 +46,41 @@ static struct ow_plan_action *add(struct maker *maker, enum ow_do kind)
     return action;
 }
 
-static void add_message(struct maker *maker, struct ow_message message)
+static void add_message(struct ow_plan_maker *maker, struct ow_message message)
 {
     maker->now_ms += below(maker, 2000);
     message.timestamp_ms = maker->now_ms;
     const int kind = below(maker, 10);
     message.time_ms = kind == 0 ? -1 : maker->now_ms - (kind == 1 ? below(maker, 100000) : 0);
-    struct ow_plan_action *action = add(maker, OW_DO_PRODUCE);
+    struct ow_plan_action *action = ow_plan_add(maker, OW_DO_PRODUCE);
     action->message = message;
     action->polls = below(maker, 100) < 70 ? 0 : between(maker, 1, 6);
     const bool of_payments = message.type == OW_PAID || message.type == OW_REFUNDED;
     action->a = below(maker, 100) < 92 ? of_payments : !of_payments;
     action->b = below(maker, 100) < 85 ? message.order : below(maker, 4);
     action->c = below(maker, 100) < 6 ? between(maker, 1, 3) : 0;
+    if (maker->plan->days) {
+        ow_plan_days_date(maker, action);
+    }
 }
 
 /* Restarts and what they cost. */
-static bool may_restart(struct maker *maker)
+static bool may_restart(struct ow_plan_maker *maker)
 {
     return maker->restarts++ < maker->restarts_most;
 }
 
-static void add_loss(struct maker *maker, struct ow_plan_action *action)
+static void add_loss(struct ow_plan_maker *maker, struct ow_plan_action *action)
 {
     action->c =
         below(maker, 100) < 35 ? OW_VFS_LOSE_NOTHING : between(maker, 1, OW_VFS_LOSS_COUNT - 1);
 }
 
-static void add_crash(struct maker *maker, enum ow_do kind)
+void ow_plan_add_crash(struct ow_plan_maker *maker, enum ow_do kind)
 {
     static const unsigned masks[] = {OW_VFS_CHANGES, OW_VFS_CHANGES, OW_VFS_WRITE, OW_VFS_SYNC,
                                      OW_VFS_ALL};
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     action->a = (int)masks[below(maker, 5)];
     const bool is_sync = action->a == OW_VFS_SYNC;
     action->b = between(maker, 1, is_sync ? 4 : (below(maker, 3) == 0 ? 120 : 25));
@@ -97,19 +91,19 @@ static void add_crash(struct maker *maker, enum ow_do kind)
     action->polls = between(maker, 0, 12);
 }
 
-static void add_error(struct maker *maker, enum ow_do kind)
+static void add_error(struct ow_plan_maker *maker, enum ow_do kind)
 {
     static const unsigned masks[] = {OW_VFS_WRITE, OW_VFS_SYNC, OW_VFS_READ, OW_VFS_ALL};
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     action->a = (int)masks[below(maker, 4)];
     action->b = between(maker, 1, action->a == OW_VFS_WRITE ? 30 : 4);
     action->polls = between(maker, 0, 8);
 }
 
-static void add_time(struct maker *maker, enum ow_do kind)
+static void add_time(struct ow_plan_maker *maker, enum ow_do kind)
 {
     static const int64_t spans_ms[] = {500, 2000, 20000, 660000, 3660000, 73 * INT64_C(3600000)};
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     action->d = spans_ms[below(maker, 6)] + below(maker, 1000);
     if (kind == OW_DO_JUMP && below(maker, 2) == 0) {
         action->d = -action->d;
@@ -122,13 +116,13 @@ static void add_time(struct maker *maker, enum ow_do kind)
     if (below(maker, 2) == 0) {
         /* Long enough after for the ends to be asked for and the deadlines to be looked at. */
         action->polls = between(maker, 2, 12);
-        add(maker, OW_DO_TICK)->polls = 1;
+        ow_plan_add(maker, OW_DO_TICK)->polls = 1;
     }
 }
 
-static void add_group(struct maker *maker, enum ow_do kind)
+static void add_group(struct ow_plan_maker *maker, enum ow_do kind)
 {
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     if (kind == OW_DO_COMMITS) {
         action->a = between(maker, 1, 4); /* enum ow_commit_fate, without TAKEN */
         action->b = between(maker, 1, 4);
@@ -147,13 +141,13 @@ static void add_group(struct maker *maker, enum ow_do kind)
     }
     action->polls = between(maker, 0, 6);
     if (kind == OW_DO_UPGRADE && below(maker, 2) == 0) {
-        add_crash(maker, OW_DO_CRASH_OPEN);
+        ow_plan_add_crash(maker, OW_DO_CRASH_OPEN);
     }
 }
 
-static void add_poison(struct maker *maker, enum ow_do kind)
+static void add_poison(struct ow_plan_maker *maker, enum ow_do kind)
 {
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     action->a = between(maker, 1, 3); /* enum ow_poison */
     if (action->a == 1) {
         action->b = below(maker, maker->workload.payments);
@@ -162,9 +156,9 @@ static void add_poison(struct maker *maker, enum ow_do kind)
     }
 }
 
-static void add_counted(struct maker *maker, enum ow_do kind)
+static void add_counted(struct ow_plan_maker *maker, enum ow_do kind)
 {
-    struct ow_plan_action *action = add(maker, kind);
+    struct ow_plan_action *action = ow_plan_add(maker, kind);
     if (kind == OW_DO_MARKERS) {
         action->c = between(maker, 1, 3);
     } else {
@@ -172,55 +166,55 @@ static void add_counted(struct maker *maker, enum ow_do kind)
     }
 }
 
-static void add_polls(struct maker *maker, enum ow_do kind)
+static void add_polls(struct ow_plan_maker *maker, enum ow_do kind)
 {
-    add(maker, kind)->polls = between(maker, 1, 25);
+    ow_plan_add(maker, kind)->polls = between(maker, 1, 25);
 }
 
 /* One action that is no message. */
-static void add_trouble(struct maker *maker)
+static void add_trouble(struct ow_plan_maker *maker)
 {
     static const struct {
         enum ow_do kind;
         int weight;
         bool restarts; /* the worker: that costs some milliseconds */
-        void (*add)(struct maker *maker, enum ow_do kind);
+        void (*add)(struct ow_plan_maker *maker, enum ow_do kind);
     } troubles[] = {
-        {OW_DO_MARKERS,        8,  false, add_counted},
-        {OW_DO_POLLS,          12, false, add_polls  },
-        {OW_DO_PASS,           9,  false, add_time   },
-        {OW_DO_JUMP,           4,  false, add_time   },
-        {OW_DO_TICK,           6,  false, add_group  },
-        {OW_DO_REBALANCE,      8,  false, add_group  },
-        {OW_DO_ZOMBIE,         3,  false, add_group  },
-        {OW_DO_COMMITS,        8,  false, add_group  },
-        {OW_DO_AWAY,           4,  false, add_time   },
-        {OW_DO_TALK,           1,  false, add_group  },
-        {OW_DO_FATAL,          1,  true,  add_group  },
-        {OW_DO_CRASH,          16, true,  add_crash  },
-        {OW_DO_CRASH_NOW,      6,  true,  add_crash  },
-        {OW_DO_CRASH_GROUP,    4,  true,  add_crash  },
-        {OW_DO_ERROR,          5,  true,  add_error  },
-        {OW_DO_FULL,           3,  true,  add_counted},
-        {OW_DO_ADD_PARTITION,  1,  false, add_group  },
-        {OW_DO_RETENTION,      3,  false, add_group  },
-        {OW_DO_SECOND,         1,  false, add_group  },
-        {OW_DO_TAKEOVER,       2,  true,  add_group  },
-        {OW_DO_STOP,           5,  true,  add_group  },
-        {OW_DO_CRASH_CLOSE,    3,  true,  add_crash  },
-        {OW_DO_CRASH_OPEN,     7,  true,  add_crash  },
-        {OW_DO_ERROR_OPEN,     2,  true,  add_error  },
-        {OW_DO_REWIND,         7,  true,  add_group  },
-        {OW_DO_SKIP,           3,  true,  add_group  },
-        {OW_DO_POISON,         4,  true,  add_poison },
-        {OW_DO_UPGRADE,        2,  true,  add_group  },
-        {OW_DO_SHARED,         1,  true,  add_group  },
-        {OW_DO_OLD_ASSIGNMENT, 1,  true,  add_group  },
-        {OW_DO_FOREIGN,        1,  true,  add_group  },
-        {OW_DO_LOST_RECORDS,   1,  true,  add_group  },
-        {OW_DO_RECREATE,       2,  true,  add_group  },
-        {OW_DO_UNTIL_END,      1,  true,  add_group  },
-        {OW_DO_NO_ASSIGNMENT,  1,  true,  add_polls  },
+        {OW_DO_MARKERS,        8,  false, add_counted      },
+        {OW_DO_POLLS,          12, false, add_polls        },
+        {OW_DO_PASS,           9,  false, add_time         },
+        {OW_DO_JUMP,           4,  false, add_time         },
+        {OW_DO_TICK,           6,  false, add_group        },
+        {OW_DO_REBALANCE,      8,  false, add_group        },
+        {OW_DO_ZOMBIE,         3,  false, add_group        },
+        {OW_DO_COMMITS,        8,  false, add_group        },
+        {OW_DO_AWAY,           4,  false, add_time         },
+        {OW_DO_TALK,           1,  false, add_group        },
+        {OW_DO_FATAL,          1,  true,  add_group        },
+        {OW_DO_CRASH,          16, true,  ow_plan_add_crash},
+        {OW_DO_CRASH_NOW,      6,  true,  ow_plan_add_crash},
+        {OW_DO_CRASH_GROUP,    4,  true,  ow_plan_add_crash},
+        {OW_DO_ERROR,          5,  true,  add_error        },
+        {OW_DO_FULL,           3,  true,  add_counted      },
+        {OW_DO_ADD_PARTITION,  1,  false, add_group        },
+        {OW_DO_RETENTION,      3,  false, add_group        },
+        {OW_DO_SECOND,         1,  false, add_group        },
+        {OW_DO_TAKEOVER,       2,  true,  add_group        },
+        {OW_DO_STOP,           5,  true,  add_group        },
+        {OW_DO_CRASH_CLOSE,    3,  true,  ow_plan_add_crash},
+        {OW_DO_CRASH_OPEN,     7,  true,  ow_plan_add_crash},
+        {OW_DO_ERROR_OPEN,     2,  true,  add_error        },
+        {OW_DO_REWIND,         7,  true,  add_group        },
+        {OW_DO_SKIP,           3,  true,  add_group        },
+        {OW_DO_POISON,         4,  true,  add_poison       },
+        {OW_DO_UPGRADE,        2,  true,  add_group        },
+        {OW_DO_SHARED,         1,  true,  add_group        },
+        {OW_DO_OLD_ASSIGNMENT, 1,  true,  add_group        },
+        {OW_DO_FOREIGN,        1,  true,  add_group        },
+        {OW_DO_LOST_RECORDS,   1,  true,  add_group        },
+        {OW_DO_RECREATE,       2,  true,  add_group        },
+        {OW_DO_UNTIL_END,      1,  true,  add_group        },
+        {OW_DO_NO_ASSIGNMENT,  1,  true,  add_polls        },
     };
     int total = 0;
     for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
@@ -238,7 +232,7 @@ static void add_trouble(struct maker *maker)
     troubles[at].add(maker, troubles[at].kind);
 }
 
-static void choose_options(struct maker *maker)
+static void choose_options(struct ow_plan_maker *maker)
 {
     struct ow_plan *plan = maker->plan;
     plan->partitions[0] = between(maker, 1, 3);
@@ -256,14 +250,15 @@ static void choose_options(struct maker *maker)
     plan->decode_threads = below(maker, 5) < 3 ? 0 : between(maker, 1, 2);
     plan->from_scratch = below(maker, 8) == 0;
     plan->replay = below(maker, 4) == 0;
+    plan->skew_ms = OW_CLAIM_SKEW_MS_DEFAULT;
     maker->restarts_most = between(maker, 1, 8);
-    for (int kind = 0; kind < OW_DO_KINDS; kind++) {
+    for (int kind = 0; kind < OW_DO_TEND; kind++) { /* those of days are not left out */
         maker->left_out[kind] = below(maker, 100) < 35;
     }
 }
 
 /* More records than the worker's ring has room for, and a disk that takes nothing. */
-static void make_backlog(struct maker *maker)
+static void make_backlog(struct ow_plan_maker *maker)
 {
     maker->plan->decode_threads = between(maker, 1, 2);
     maker->plan->batch_rows = 1;
@@ -271,30 +266,37 @@ static void make_backlog(struct maker *maker)
         add_message(maker, maker->workload.messages[i]);
         maker->plan->actions[maker->plan->count - 1].polls = 0;
     }
-    struct ow_plan_action *full = add(maker, OW_DO_FULL);
+    struct ow_plan_action *full = ow_plan_add(maker, OW_DO_FULL);
     full->a = 300;
     full->polls = between(maker, 100, 250);
 }
 
-static void make_mixed(struct maker *maker)
+static void make_mixed(struct ow_plan_maker *maker)
 {
     struct ow_plan *plan = maker->plan;
     const int trouble = between(maker, 20, 55);
     if (plan->from_scratch && below(maker, 2) == 0) {
-        add_crash(maker, OW_DO_CRASH_OPEN); /* while the store is created */
+        ow_plan_add_crash(maker, OW_DO_CRASH_OPEN); /* while the store is created */
     }
     for (size_t i = 0; i < maker->workload.count;) {
         if (below(maker, 100) < trouble && plan->count + 4 < (size_t)OW_PLAN_ACTIONS_MAX) {
-            add_trouble(maker);
+            if (!plan->days || !ow_plan_days_add(maker)) {
+                add_trouble(maker);
+            }
         } else {
             add_message(maker, maker->workload.messages[i++]);
         }
     }
 }
 
+bool ow_plan_is_of_days(uint64_t seed)
+{
+    return seed % 4 == 3;
+}
+
 void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most)
 {
-    static struct maker maker;
+    static struct ow_plan_maker maker;
     struct ow_random random = ow_random_stream(seed, 1);
     memset(plan, 0, sizeof(*plan));
     memset(&maker, 0, sizeof(maker));
@@ -303,8 +305,12 @@ void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most)
     maker.random = &random;
     maker.now_ms = INT64_C(1700000000000);
     choose_options(&maker);
+    plan->days = ow_plan_is_of_days(seed);
+    if (plan->days) {
+        ow_plan_days_choose(&maker);
+    }
     const int most = actions_most > 0 ? actions_most : between(&maker, 40, 140);
-    const bool backlog = below(&maker, 50) == 0;
+    const bool backlog = below(&maker, 50) == 0 && !plan->days;
     ow_workload_make(&maker.workload, &random, backlog ? 2 * most : most / 2);
     if (backlog) {
         make_backlog(&maker);
@@ -319,8 +325,10 @@ void ow_plan_text(const struct ow_plan_action *action, char *text, size_t bytes)
     if (action->kind == OW_DO_PRODUCE) {
         ow_message_print(&action->message, message, sizeof(message));
     }
-    (void)snprintf(text, bytes, "%s a=%d b=%d c=%d d=%lld polls=%d %s", kinds[action->kind].text,
-                   action->a, action->b, action->c, (long long)action->d, action->polls, message);
+    (void)snprintf(text, bytes, "%s a=%d b=%d c=%d d=%lld polls=%d %s lags %lld %lld",
+                   kinds[action->kind].text, action->a, action->b, action->c, (long long)action->d,
+                   action->polls, message, (long long)action->stamp_lag_ms,
+                   (long long)action->time_lag_ms);
 }
 
 void ow_plan_kept(const struct ow_plan *plan, char *text, size_t bytes)

@@ -47,7 +47,9 @@
     X(LOST_RECORDS, 1, "retention beyond the position")                                            \
     X(RECREATE, 1, "topic re-created")                                                             \
     X(UNTIL_END, 1, "run to the end")                                                              \
-    X(NO_ASSIGNMENT, 1, "run to the end without an assignment")
+    X(NO_ASSIGNMENT, 1, "run to the end without an assignment")                                    \
+    X(TEND, 0, "the store is tended")                                                              \
+    X(REDELIVER, 0, "an old message again")
 
 enum ow_do {
 #define OW_DO_ENUM(name, down, text) OW_DO_##name,
@@ -56,12 +58,40 @@ enum ow_do {
         OW_DO_KINDS
 };
 
+/* In a seed of days: what a message's own time is counted from. */
+enum ow_plan_time {
+    OW_TIME_NOT_SAID,
+    OW_TIME_OF_TIMESTAMP, /* Kafka's timestamp of it */
+    OW_TIME_OF_HORIZON    /* the horizon of its type */
+};
+
+/* Which message comes again. */
+enum ow_plan_old {
+    OW_OLD_ANY,
+    OW_OLD_KEPT,   /* the oldest that is claimed */
+    OW_OLD_PRUNED, /* one whose claim was pruned */
+    OW_OLDS
+};
+
+/* And what is said of when. */
+enum ow_plan_again {
+    OW_AGAIN_COPIED, /* all as it was */
+    OW_AGAIN_SENT,   /* Kafka's timestamp is now */
+    OW_AGAIN_DATED,  /* its own time too: the producer gives each attempt a new one */
+    OW_AGAIN_CHANGED,
+    OW_AGAINS
+};
+
 struct ow_plan_action {
     enum ow_do kind;
     int polls;   /* that the worker makes before the next action */
     int a, b, c; /* by kind */
     int64_t d;
     struct ow_message message; /* PRODUCE */
+    /* PRODUCE in a seed of days: how far behind the true time Kafka's timestamp is, and its own
+     * time behind what it is counted from. */
+    enum ow_plan_time time;
+    int64_t stamp_lag_ms, time_lag_ms;
 };
 
 enum { OW_PLAN_ACTIONS_MAX = 400 };
@@ -78,6 +108,10 @@ struct ow_plan {
     int decode_threads; /* 0: all inline */
     bool from_scratch;  /* the store is created, not loaded from a template */
     bool replay;        /* of everything at the end */
+    /* A seed of days: short retentions, clocks that jump by days, messages that come again before
+     * and after their claims are pruned. */
+    bool days;
+    int64_t skew_ms; /* claims.skew */
     size_t count;
     struct ow_plan_action actions[OW_PLAN_ACTIONS_MAX];
     bool left_out[OW_PLAN_ACTIONS_MAX];
@@ -85,6 +119,8 @@ struct ow_plan {
 
 /* actions_most: about how many; 0: the seed says. */
 void ow_plan_make(struct ow_plan *plan, uint64_t seed, int actions_most);
+/* Each fourth one; the others replay as they did before there were any. */
+bool ow_plan_is_of_days(uint64_t seed);
 /* Whether the worker must be stopped for it. */
 bool ow_plan_is_down(enum ow_do kind);
 /* One line for people. */

@@ -89,6 +89,9 @@ void ow_run_before_poll(struct ow_sim_run *run)
     if (run->full_left > 0 && --run->full_left == 0) {
         ow_vfs_set_full(false);
     }
+    if (run->rest_left > 0) {
+        ow_days_rest(run);
+    }
     if (!run->calm && !run->nested) {
         act(run);
     }
@@ -214,6 +217,8 @@ static void set_up(struct ow_sim_run *run)
     (void)unlink(run->lock_path);
     write_key(run);
     ow_sim_clock_reset(start_ms);
+    /* So that each transaction is looked at before the next one is begun. */
+    ow_sim_clock_watch(plan->days ? watch : NULL, run);
     ow_entropy_reset((uint64_t)plan->variant);
     ow_vfs_reset((uint64_t)plan->variant); /* the template is the same for every seed */
     if (!plan->from_scratch) {
@@ -221,14 +226,16 @@ static void set_up(struct ow_sim_run *run)
     }
     ow_entropy_reset(plan->seed);
     ow_vfs_reseed(plan->seed);
+    run->machine_version = 1;
     ow_broker_init(&run->broker);
     ow_model_init(&run->model);
     run->model.per_entity = ow_sim_machine_per_entity(plan->variant);
     run->model.bucket_claims = plan->bucket_claims;
+    run->model.skew_ms = plan->skew_ms;
+    ow_run_use_machine(run);
     run->random = ow_random_stream(plan->seed, 9);
     ow_threads_reset(plan->seed);
     ow_threads_watch(watch, run);
-    run->machine_version = 1;
     run->group_crash = -1;
     run->result->trace = UINT64_C(0xcbf29ce484222325);
     for (size_t topic = 0; topic < OW_BROKER_TOPICS; topic++) {
@@ -371,6 +378,9 @@ void ow_run_seed(const struct ow_plan *plan, bool verbose, struct ow_result *ret
     }
     if (!ret_result->failed && plan->replay) {
         replay(&run);
+    }
+    if (!ret_result->failed && plan->days) {
+        ow_days_end(&run);
     }
     if (verbose && ret_result->failed) {
         tell_tables(&run);

@@ -56,7 +56,7 @@ enum ow_repair {
 
 struct ow_observer {
     sqlite3 *handle; /* the worker's own connection; NULL: none */
-    sqlite3_stmt *positions, *meta, *parked;
+    sqlite3_stmt *positions, *meta, *parked, *pruned, *kept, *expired;
     uint64_t changes; /* of the disk, at the last look */
     int64_t batch, next_ref;
 };
@@ -99,6 +99,7 @@ struct ow_sim_run {
     int full_left;     /* polls or openings until there is room on the disk again */
     int polls_left;    /* until the next action */
     int polls_here;    /* of this incarnation */
+    int rest_left;     /* polls in which there is nothing to do but to tend the store */
     int machine_version;
 
     /* What an operator puts back once the worker has refused. */
@@ -108,6 +109,7 @@ struct ow_sim_run {
     char repair_metadata[OW_METADATA_BYTES];
 
     bool verbose;
+    bool clock_set_back; /* at least once */
     atomic_bool stop;
     bool calm;      /* the faults are over */
     bool until_end; /* this incarnation */
@@ -165,6 +167,25 @@ void ow_observe_open(struct ow_sim_run *run, sqlite3 *handle);
 void ow_observe_close(struct ow_sim_run *run);
 void ow_observe(struct ow_sim_run *run);
 
+/* Whether all partitions are past a moment: each is read to its end, as of some seconds ago at the
+ * most, or its last record is of a later time. */
+bool ow_observe_stream_passed(const struct ow_sim_run *run, int64_t time_ms);
+/* observe_claims.c: which claims were pruned since the last look; it must have been their time. */
+void ow_observe_claims(struct ow_sim_run *run);
+/* Whether the store says that a record is expired. */
+bool ow_observe_is_expired(struct ow_sim_run *run, const struct ow_logged *logged);
+/* Whether a bucket counts no more whose rows are there yet. */
+bool ow_observe_is_doomed_left(struct ow_sim_run *run);
+
+/* days.c: what only happens in seeds of days. */
+void ow_days_date(const struct ow_sim_run *run, const struct ow_plan_action *action,
+                  struct ow_message *message);
+void ow_days_tend(struct ow_sim_run *run, const struct ow_plan_action *action);
+/* A while after all retentions are over nothing is claimed any more. */
+void ow_days_end(struct ow_sim_run *run);
+void ow_days_rest(struct ow_sim_run *run);
+void ow_days_redeliver(struct ow_sim_run *run, const struct ow_plan_action *action);
+
 /* check.c: holds the whole database against the model. */
 void ow_check_all(struct ow_sim_run *run);
 /* promises.c: what `onceward verify` says. */
@@ -173,9 +194,15 @@ void ow_check_promises(struct ow_sim_run *run, char ret_state_hash[65]);
 void ow_check_worst(struct ow_sim_run *run, const struct ow_partition_offset *list, size_t count);
 
 /* machine.c: the shipped machine in some variants; version 2 and up have another column. */
-enum { OW_MACHINE_VARIANTS = 4, OW_MACHINE_VERSIONS = 3 };
+enum {
+    OW_MACHINE_OF_DAYS = 4, /* from here on retentions are short */
+    OW_MACHINE_VARIANTS = 8,
+    OW_MACHINE_VERSIONS = 3
+};
 struct ow_machines *ow_sim_machines(int variant, int version);
 int ow_sim_machine_per_entity(int variant);
 int64_t ow_sim_machine_deadline_ms(int variant);
+/* Of the claims of a type. */
+int64_t ow_sim_machine_retention_ms(int variant, int version, enum ow_message_type type);
 
 #endif

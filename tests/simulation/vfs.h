@@ -91,7 +91,7 @@ void ow_vfs_remove(const char *path);
 
 /* Keeps a copy of a database file (all synced, no WAL) under a number, and puts it back on an empty
  * disk; false: there is no such copy. */
-enum { OW_VFS_COPIES = 4 };
+enum { OW_VFS_COPIES = 8 };
 void ow_vfs_save(const char *path, size_t copy);
 bool ow_vfs_load(const char *path, size_t copy);
 
