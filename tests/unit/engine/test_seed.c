@@ -173,7 +173,7 @@ static void claims__pruned_with_their_class__leave_a_store_that_is_whole(void **
     bench.fixture->clock.now_ms += INT64_C(50) * 86400000;
     ow_fixture_tend(bench.fixture, INT64_MIN); /* seals */
     assert_int_equal(seed_claims(39, 42), 2);
-    bench.fixture->clock.now_ms += INT64_C(50) * 86400000;
+    bench.fixture->clock.now_ms += INT64_C(40) * 86400000; /* these are kept for 45 days */
     ow_fixture_tend(bench.fixture, bench.fixture->clock.now_ms);
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT count(*) FROM ow_claims"), 2);
     must_be_content();
