@@ -28,6 +28,12 @@ struct ow_store_options {
     const char *hash_key_file; /* NULL: the key is in ow_meta */
     struct ow_clock clock;
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
+    /*
+     * Another process owns the store; why says which. Waits a little and returns true: it is tried
+     * again; false: _open fails with TEMPORARY, as it does at once where this is NULL.
+     */
+    bool (*wait_owner)(const struct ow_err *why, void *context);
+    void *wait_context;
 };
 
 /*
