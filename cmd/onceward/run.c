@@ -8,6 +8,7 @@
 #include "run_progress.h"
 #include "run_retention.h"
 #include "run_standby.h"
+#include "run_watchdog.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -44,6 +45,7 @@ struct run {
     struct ow_store *store;
     struct ow_source *source;
     struct ow_worker *worker;
+    struct ow_watchdog *watchdog; /* NULL: limits.watchdog is 0 */
     struct ow_run_retention retention;
     struct ow_run_progress progress;
     struct ow_clock clock;
@@ -138,6 +140,7 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
         .batch_bytes = (size_t)run->config.batch_bytes,
         .batch_ms = run->config.batch_ms,
         .decode_threads = (size_t)run->config.decode_threads,
+        .watchdog = run->watchdog,
     };
     return ow_worker_start(&options, &run->worker, err);
 }
@@ -166,6 +169,7 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
         .until_end = run->until_end,
         .wait_broker_ms = WAIT_BROKER_MS,
         .stop = &stop_flag,
+        .watchdog = run->watchdog,
         .progress = show_progress,
         .progress_context = run,
     };
@@ -264,6 +268,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
         return OW_OK; /* told to stop while it waited */
     }
     OW_TRY(open_source(run, &source, err));
+    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
     OW_TRY(start_worker(run, err));
     ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
            run->config.store_path, ow_store_id(run->store), (long long)ow_store_epoch(run->store),
@@ -272,6 +277,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(consume(run, err));
     const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
     const struct ow_totals totals = ow_worker_totals(run->worker);
+    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "stopping");
     ow_worker_stop(run->worker);
     run->worker = NULL;
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
@@ -285,14 +291,17 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
  * and may do so. */
 static void close_all(struct run *run, int exit_code)
 {
+    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "closing the store");
     ow_worker_stop(run->worker);
     ow_store_close(run->store);
+    ow_pulse_rest(ow_watchdog_poll(run->watchdog)); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
         (void)fflush(NULL);
         _exit(exit_code);
     }
+    ow_watchdog_close(run->watchdog);
     ow_config_done(&run->config);
 }
 

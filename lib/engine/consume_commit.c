@@ -49,6 +49,7 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
     const size_t count = list_commits(consumer, list, all);
     struct ow_err err;
     if (count > 0) {
+        ow_consume_beat(consumer, "committing offsets");
         const enum ow_status status =
             consumer->source->ops->commit(consumer->source, list, count, wait, &err);
         if (status != OW_OK) {

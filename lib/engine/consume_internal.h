@@ -39,6 +39,8 @@ struct ow_consumer {
 };
 
 int64_t ow_consume_elapsed_ns(const struct ow_consumer *consumer);
+/* Tells the watchdog what begins. */
+void ow_consume_beat(const struct ow_consumer *consumer, const char *doing);
 bool ow_consume_must_stop(const struct ow_consumer *consumer);
 /* The partition that a record is of; NULL: of none that is assigned. */
 struct ow_tracked *ow_consume_find(struct ow_consumer *consumer, const struct ow_record *record);
