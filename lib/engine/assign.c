@@ -142,6 +142,7 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
         .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
         .store_id = options->store_id,
         .epoch = options->epoch,
+        .epoch_is_unused = !durable.any_sent,
         .restored = options->restored,
         .skips_honoured = options->skips_honoured,
     };

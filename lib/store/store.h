@@ -73,7 +73,8 @@ enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
                                struct ow_position *position, int64_t from_offset,
                                struct ow_err *err) OW_MUST_USE;
 
-/* BEGIN IMMEDIATE; asserts the epoch (UNSAFE), counts the batch, loads world->next_ref. */
+/* BEGIN IMMEDIATE; asserts the epoch, and that the file is still where it was (UNSAFE); counts the
+ * batch, loads world->next_ref. */
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
     OW_MUST_USE;
 /*

@@ -13,6 +13,7 @@ int main(void)
     failed += ow_test_filter();
     failed += ow_test_filter_pieces();
     failed += ow_test_prune();
+    failed += ow_test_moved();
     failed += ow_test_two_writers();
     failed += ow_test_entity();
     failed += ow_test_quarantine();
