@@ -22,8 +22,9 @@
  *     poll thread, which may as well have acted before. A crash between them is a crash after them.
  *   - high_offset and seen_committed have no copy in the process: the owner's is what the store holds, and whoever is
  *     not the owner any more learns so at BEGIN, before it matters.
- *   - ow_meta.batch (a second guard behind the epoch), a foreign store id, a re-created topic (the anchor) and a group
- *     that was moved forward all end the worker with 4 before anything is written; transcripts and units hold that.
+ *   - ow_meta.batch (a second guard behind the epoch), a foreign store id, a second copy of the file (also in our own
+ *     epoch), a file that was moved, a re-created topic (the anchor) and a group that was moved forward all end the
+ *     worker with 4 before anything is written; transcripts, units and tests/broker hold that.
  *
  * The negative models break one rule each (spin -DNAME). Spin must find the promise that this breaks:
  *   OFFSET_FIRST        an offset is told to the poll thread before its transaction is durable      v7
