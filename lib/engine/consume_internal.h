@@ -18,6 +18,7 @@ struct ow_tracked {
     int64_t seen;      /* behind the last record or end that was handed over */
     int64_t goal;      /* the end at the first assignment; with --until-end we are done there */
     int64_t committed; /* what we have committed; -1: nothing yet */
+    bool unanswered;   /* and the broker has not said that it took it */
 };
 
 struct ow_consumer {
@@ -29,6 +30,7 @@ struct ow_consumer {
     size_t tracked_count;
     size_t tracked_last; /* records come in runs of one partition */
     bool assigned;
+    bool unanswered;        /* some of tracked are */
     uint32_t generation;    /* of the assignment that was submitted last */
     struct ow_chunk *chunk; /* being filled; NULL while the ring is full */
     bool paused;

@@ -99,3 +99,12 @@ void ow_durables_committed(struct ow_durables *durables, const char *topic, int3
     }
     (void)pthread_mutex_unlock(&durables->lock);
 }
+
+void ow_durables_forget_committed(struct ow_durables *durables)
+{
+    (void)pthread_mutex_lock(&durables->lock);
+    for (struct ow_durable_entry *entry = durables->list; entry != NULL; entry = entry->next) {
+        entry->committed = false;
+    }
+    (void)pthread_mutex_unlock(&durables->lock);
+}

@@ -56,5 +56,7 @@ bool ow_durables_get(struct ow_durables *durables, const char *topic, int32_t pa
 void ow_durables_sending(struct ow_durables *durables);
 /* The group's committed offset is ours now, with our metadata: what was seen before may go. */
 void ow_durables_committed(struct ow_durables *durables, const char *topic, int32_t partition);
+/* A new assignment: what was said before it, and not heard yet, is of the old one. */
+void ow_durables_forget_committed(struct ow_durables *durables);
 
 #endif

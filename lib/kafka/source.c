@@ -433,6 +433,7 @@ static const struct ow_source_ops ops = {
     .assign = source_assign,
     .unassign = source_unassign,
     .commit = ow_kafka_commits_add,
+    .commits_taken = ow_kafka_commits_taken,
     .pause = source_pause,
     .resume = source_resume,
     .close = source_close,

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+int ow_test_answer(void);
 int ow_test_apply(void);
 int ow_test_apply_edges(void);
 int ow_test_consume(void);

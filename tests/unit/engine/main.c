@@ -17,5 +17,6 @@ int main(void)
     failed += ow_test_consume();
     failed += ow_test_consume_edges();
     failed += ow_test_flaky();
+    failed += ow_test_answer();
     return failed == 0 ? 0 : 1;
 }
