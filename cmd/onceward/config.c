@@ -169,6 +169,19 @@ static void read_words(struct ow_config *config)
     }
 }
 
+/* SQLite itself waits for up to 5 s for an operator's tool, and that is no standstill. */
+static void check_watchdog(struct reading *reading)
+{
+    enum { WATCHDOG_MS_MIN = 10000 };
+    const int64_t watchdog_ms = reading->config->watchdog_ms;
+    if (watchdog_ms > 0 && watchdog_ms < WATCHDOG_MS_MIN) {
+        struct ow_err err;
+        (void)ow_tree_fail(&reading->tree, "/limits/watchdog", &err,
+                           "is shorter than 10s: 0s turns it off");
+        tell(reading, &err);
+    }
+}
+
 enum ow_status ow_config_add_machine(struct ow_machines *machines, const char *path,
                                      struct ow_err *err)
 {
@@ -259,6 +272,7 @@ static void read_all(struct reading *reading)
         ow_option_bind(ow_config_options(), &reading->tree, &reading->config->arena,
                        reading->config);
         read_words(reading->config);
+        check_watchdog(reading);
     }
     read_properties(reading);
     read_machines(reading);

@@ -137,6 +137,10 @@ static const struct ow_option limits_members[] = {
     OW_OPTION("decode_threads", INTEGER, .min = 1, .max = 64, .fallback = "2", .unit = "threads",
               .bind = OW_BIND(struct ow_config, decode_threads),
               .text = "How many threads read records as events."),
+    OW_OPTION("watchdog", DURATION, .min = 0, .max = INT64_C(86400000), .fallback = "5m",
+              .bind = OW_BIND(struct ow_config, watchdog_ms),
+              .text = "How long a thread may stand still (a disk that does not answer) before the "
+                      "process ends itself with exit code 75; 0s: for ever, else at least 10s."),
     OW_OPTION_END,
 };
 

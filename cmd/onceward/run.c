@@ -7,6 +7,8 @@
 #include "output.h"
 #include "run_progress.h"
 #include "run_retention.h"
+#include "run_standby.h"
+#include "run_watchdog.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -43,6 +45,7 @@ struct run {
     struct ow_store *store;
     struct ow_source *source;
     struct ow_worker *worker;
+    struct ow_watchdog *watchdog; /* NULL: limits.watchdog is 0 */
     struct ow_run_retention retention;
     struct ow_run_progress progress;
     struct ow_clock clock;
@@ -50,12 +53,39 @@ struct run {
     bool until_end;
 };
 
-static enum ow_status open_store(struct run *run, struct ow_err *err)
+/* What is known of the group before the store is open. */
+static struct ow_kafka_options source_options(struct run *run)
 {
+    struct ow_kafka_options options = {.group = run->config.group,
+                                       .properties = run->config.properties,
+                                       .property_count = run->config.property_count};
+    options.topics =
+        ow_machines_topics(&run->config.machines, &run->config.arena, &options.topic_count);
+    return options;
+}
+
+/* The store is still NULL where a standby was told to stop. */
+static enum ow_status open_store(struct run *run, const struct ow_kafka_options *source,
+                                 struct ow_err *err)
+{
+    struct ow_run_standby standby = {
+        .config = &run->config, .source = source, .clock = run->clock, .stop = &stop_flag};
+    const bool waits = ow_invocation_has(run->invocation, "standby");
     const struct ow_store_options options = {.path = run->config.store_path,
                                              .hash_key_file = run->config.hash_key_file,
-                                             .clock = run->clock};
-    return ow_store_open(&options, &run->config.machines, &run->store, err);
+                                             .clock = run->clock,
+                                             .wait_owner = waits ? ow_run_standby_wait : NULL,
+                                             .wait_context = &standby};
+    const enum ow_status status = ow_store_open(&options, &run->config.machines, &run->store, err);
+    if (standby.status != OW_OK) {
+        *err = standby.err;
+        return standby.status;
+    }
+    if (standby.waits && status == OW_OK) {
+        ow_log(OW_LOG_INFO, "takeover", "waited_ms=%lld",
+               (long long)ow_run_standby_waited_ms(&standby));
+    }
+    return standby.waits && atomic_load(&stop_flag) && status == OW_TEMPORARY ? OW_OK : status;
 }
 
 /*
@@ -86,24 +116,15 @@ static enum ow_status look_at_topics(struct run *run, const char *const *topics,
                          topics[0], topic_count > 1 ? " and others" : "");
 }
 
-static enum ow_status open_source(struct run *run, struct ow_err *err)
+static enum ow_status open_source(struct run *run, struct ow_kafka_options *options,
+                                  struct ow_err *err)
 {
     (void)snprintf(run->instance_id, sizeof(run->instance_id), "onceward-%s",
                    ow_store_id(run->store));
-    size_t topic_count = 0;
-    const char *const *topics =
-        ow_machines_topics(&run->config.machines, &run->config.arena, &topic_count);
-    const struct ow_kafka_options options = {
-        .group = run->config.group,
-        .instance_id = run->instance_id,
-        .topics = topics,
-        .topic_count = topic_count,
-        .properties = run->config.properties,
-        .property_count = run->config.property_count,
-    };
-    OW_TRY(ow_kafka_source_open(&options, &run->source, err));
+    options->instance_id = run->instance_id;
+    OW_TRY(ow_kafka_source_open(options, &run->source, err));
     OW_TRY(ow_run_retention_ask(&run->retention, &run->config, run->source, err));
-    OW_TRY(look_at_topics(run, topics, topic_count, err));
+    OW_TRY(look_at_topics(run, options->topics, options->topic_count, err));
     return ow_run_retention_settle(&run->retention, err);
 }
 
@@ -119,6 +140,7 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
         .batch_bytes = (size_t)run->config.batch_bytes,
         .batch_ms = run->config.batch_ms,
         .decode_threads = (size_t)run->config.decode_threads,
+        .watchdog = run->watchdog,
     };
     return ow_worker_start(&options, &run->worker, err);
 }
@@ -147,6 +169,7 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
         .until_end = run->until_end,
         .wait_broker_ms = WAIT_BROKER_MS,
         .stop = &stop_flag,
+        .watchdog = run->watchdog,
         .progress = show_progress,
         .progress_context = run,
     };
@@ -239,8 +262,13 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
 
 static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_err *err)
 {
-    OW_TRY(open_store(run, err));
-    OW_TRY(open_source(run, err));
+    struct ow_kafka_options source = source_options(run);
+    OW_TRY(open_store(run, &source, err));
+    if (run->store == NULL) {
+        return OW_OK; /* told to stop while it waited */
+    }
+    OW_TRY(open_source(run, &source, err));
+    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
     OW_TRY(start_worker(run, err));
     ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
            run->config.store_path, ow_store_id(run->store), (long long)ow_store_epoch(run->store),
@@ -249,6 +277,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(consume(run, err));
     const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
     const struct ow_totals totals = ow_worker_totals(run->worker);
+    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "stopping");
     ow_worker_stop(run->worker);
     run->worker = NULL;
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
@@ -262,14 +291,17 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
  * and may do so. */
 static void close_all(struct run *run, int exit_code)
 {
+    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "closing the store");
     ow_worker_stop(run->worker);
     ow_store_close(run->store);
+    ow_pulse_rest(ow_watchdog_poll(run->watchdog)); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
         (void)fflush(NULL);
         _exit(exit_code);
     }
+    ow_watchdog_close(run->watchdog);
     ow_config_done(&run->config);
 }
 
@@ -308,20 +340,29 @@ static const struct ow_argument arguments[] = {
     OW_ARGUMENT_SET,
     {.name = "until-end",
       .text = "Stop, with a summary, at the topics' ends as they are at the start."},
+    {.name = "standby",
+      .text = "Where another process owns the store, wait for its end and take over; else exit 75."},
     {.name = "restored",
       .text = "The store is a restored backup: older than what the group has seen."},
     OW_ARGUMENT_OUTPUT,
-    {.name = NULL},
+    {.name = NULL                                                                           },
 };
 
 const struct ow_command ow_command_run = {
     .name = "run",
     .summary = "consume the topics of the machines, each event once",
-    .usage = "[-c FILE] [--set KEY=VALUE]... [--until-end] [-o FORMAT]",
+    .usage = "[-c FILE] [--set KEY=VALUE]... [--until-end] [--standby] [-o FORMAT]",
     .arguments = arguments,
     .text = "Runs until SIGTERM or SIGINT: then the batch in work is finished, its offsets are "
             "committed, and the exit\n"
             "code is 0. Killed at any moment, it goes on at the next start where it was.\n"
+            "One process owns a store. A second one ends with 75 at once; with --standby it checks "
+            "what it can (configuration,\n"
+            "machines, store), then waits without touching the group and says so once a minute. It "
+            "takes over when the owner\n"
+            "has ended, however that was, under the same static membership, so that the group "
+            "hands over at once. Any number\n"
+            "may wait, and one of them gets the store.\n"
             "At the start it compares how long claims are kept (claim.retention) with how long the "
             "topics keep records\n"
             "(retention.ms) and with claims.backups, and warns where claims are kept for less, or "

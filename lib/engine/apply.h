@@ -12,6 +12,7 @@
 #define OW_ENGINE_APPLY_H
 
 #include "engine/partition.h"
+#include "engine/watchdog.h"
 #include "model/decide.h"
 #include "store/store.h"
 
@@ -21,6 +22,7 @@ struct ow_apply_options {
     struct ow_clock clock;
     size_t record_bytes_max;
     int64_t claim_skew_ms;
+    struct ow_pulse *pulse; /* of the apply thread; NULL: nobody looks */
 };
 
 /* What was handled since _open. */

@@ -142,6 +142,7 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
         .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
         .store_id = options->store_id,
         .epoch = options->epoch,
+        .epoch_is_unused = !durable.any_sent,
         .restored = options->restored,
         .skips_honoured = options->skips_honoured,
     };
@@ -175,6 +176,7 @@ enum ow_status ow_assign_plan(const struct ow_consume_options *options,
                               struct ow_err *err)
 {
     *ret_plan = (struct ow_assignment_plan){0};
+    ow_pulse_beat(ow_watchdog_poll(options->watchdog), "asking for an assignment's offsets");
     OW_TRY(complete(options, partitions, count, arena, ret_plan, err));
     const size_t all = ret_plan->count;
     if (all > 0) {
@@ -184,6 +186,7 @@ enum ow_status ow_assign_plan(const struct ow_consume_options *options,
     ret_plan->end = OW_ARENA_ARRAY(arena, all, int64_t);
     for (size_t i = 0; i < all; i++) {
         const struct ow_partition_offset committed = ret_plan->fetch[i];
+        ow_pulse_beat(ow_watchdog_poll(options->watchdog), "asking for a partition's bounds");
         OW_TRY(plan_partition(options, &committed, &ret_plan->assigned[i], &ret_plan->fetch[i],
                               &ret_plan->end[i], err));
     }

@@ -14,12 +14,14 @@ void ow_batch_start_world(struct ow_apply *apply)
 
 enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 {
+    ow_pulse_beat(apply->options.pulse, "beginning a transaction");
     ow_batch_start_world(apply);
     return ow_store_begin(apply->options.store, &apply->world, err);
 }
 
 enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
 {
+    ow_pulse_beat(apply->options.pulse, "committing a transaction");
     OW_TRY(ow_store_commit(apply->options.store, &apply->world, err));
     ow_partitions_settle(&apply->partitions);
     apply->totals.batches++;
@@ -71,6 +73,7 @@ bool ow_batch_is_wanted(const struct ow_apply *apply, const struct ow_record *re
 enum ow_status ow_batch_read(struct ow_apply *apply, const struct ow_event *const *events,
                              size_t count, struct ow_err *err)
 {
+    ow_pulse_beat(apply->options.pulse, "reading the store");
     for (size_t i = 0; i < count; i++) {
         const struct ow_record *record = events[i]->record;
         if (!ow_batch_is_wanted(apply, record)) {
@@ -176,6 +179,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
 
 enum ow_status ow_batch_write(struct ow_apply *apply, struct ow_err *err)
 {
+    ow_pulse_beat(apply->options.pulse, "writing to the store");
     return ow_store_write(apply->options.store, &apply->world,
                           ow_partitions_changes(&apply->partitions, apply->decoder.hash_key), err);
 }

@@ -38,6 +38,11 @@ struct ow_tracked *ow_consume_find(struct ow_consumer *consumer, const struct ow
     return NULL;
 }
 
+void ow_consume_beat(const struct ow_consumer *consumer, const char *doing)
+{
+    ow_pulse_beat(ow_watchdog_poll(consumer->options->watchdog), doing);
+}
+
 /* A chunk to fill; NULL while all are on their way. */
 static struct ow_chunk *take_chunk(struct ow_consumer *consumer)
 {
@@ -67,6 +72,7 @@ void ow_consume_drop_chunk(struct ow_consumer *consumer)
 enum ow_status ow_consume_wait_chunk(struct ow_consumer *consumer, struct ow_err *err)
 {
     while (take_chunk(consumer) == NULL) {
+        ow_consume_beat(consumer, "waiting for the apply thread");
         OW_TRY(ow_worker_status(consumer->worker, err));
         if (ow_consume_must_stop(consumer)) {
             return OW_OK;
@@ -118,6 +124,7 @@ static enum ow_status make_room(struct ow_consumer *consumer, struct ow_err *err
     const int64_t until_ns = ow_consume_elapsed_ns(consumer) + patience_ms * 1000000;
     while (take_chunk(consumer) == NULL && ow_consume_elapsed_ns(consumer) < until_ns &&
            !ow_consume_must_stop(consumer)) {
+        ow_consume_beat(consumer, "waiting for the apply thread");
         OW_TRY(ow_worker_status(consumer->worker, err));
         (void)ow_worker_wait_room(consumer->worker, ROOM_MS);
     }
@@ -212,6 +219,7 @@ static void confirm_ends_if_due(struct ow_consumer *consumer)
         int64_t low = 0;
         int64_t high = 0;
         struct ow_err err;
+        ow_consume_beat(consumer, "asking for the ends of partitions");
         if (consumer->source->ops->bounds(consumer->source, tracked->topic, tracked->partition,
                                           &low, &high, &err) != OW_OK ||
             tracked->seen < high) {
@@ -245,6 +253,7 @@ static enum ow_status poll_some(struct ow_consumer *consumer, struct ow_err *err
 static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
 {
     while (!ow_consume_must_stop(consumer)) {
+        ow_consume_beat(consumer, "polling the broker");
         OW_TRY(ow_worker_status(consumer->worker, err));
         OW_TRY(ow_consume_end_check_patience(consumer, err));
         OW_TRY(make_room(consumer, err));
@@ -274,6 +283,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
     consumer.confirm_ns = consumer.start_ns - (int64_t)CONFIRM_MS * 1000000;
     enum ow_status status = run(&consumer, err);
     ow_consume_drop_chunk(&consumer);
+    ow_consume_beat(&consumer, "stopping");
     if (status == OW_OK) {
         /* What is still on its way is dropped (none at an end); the batch in work is waited for,
          * then committed. */
@@ -284,6 +294,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
     if (consumer.assigned && status == OW_OK) {
         ow_consume_commit(&consumer, true, true);
     }
+    ow_pulse_rest(ow_watchdog_poll(options->watchdog));
     ow_arena_done(&consumer.arena);
     return status;
 }

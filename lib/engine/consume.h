@@ -39,7 +39,8 @@ struct ow_consume_options {
     bool until_end;
     int64_t
         wait_broker_ms; /* --until-end: how long the first assignment may take; then TEMPORARY */
-    const atomic_bool *stop; /* set by a signal handler */
+    const atomic_bool *stop;      /* set by a signal handler */
+    struct ow_watchdog *watchdog; /* told what the poll thread does; NULL: nobody is */
     void (*progress)(const struct ow_progress *progress,
                      void *context); /* about four times a second; NULL: nobody asks */
     void *progress_context;

@@ -28,6 +28,7 @@ static void track(struct ow_consumer *consumer, const struct ow_assignment_plan 
     consumer->tracked = tracked;
     consumer->tracked_count = plan->count;
     consumer->tracked_last = 0;
+    consumer->unanswered = false;
 }
 
 /* Asks until the broker answers, for at most PLAN_RETRY_MS. */
@@ -64,6 +65,7 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
         return status == OW_TEMPORARY && ow_consume_must_stop(consumer) ? OW_OK : status;
     }
     track(consumer, &plan, &arena);
+    ow_durables_forget_committed(ow_worker_durables(consumer->worker));
     consumer->generation = ow_worker_next_generation(consumer->worker);
     OW_TRY(ow_consume_wait_chunk(consumer, err));
     if (consumer->chunk == NULL) {

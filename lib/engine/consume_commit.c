@@ -29,15 +29,46 @@ static size_t list_commits(struct ow_consumer *consumer, struct ow_partition_off
     return count;
 }
 
-/* Taken by the source, which sends it again where the broker does not take it. */
+/* The group's offset is ours now, and what an operator had set there is gone. */
+static void note_answered(struct ow_consumer *consumer, struct ow_tracked *tracked)
+{
+    tracked->unanswered = false;
+    ow_durables_committed(ow_worker_durables(consumer->worker), tracked->topic, tracked->partition);
+}
+
+/*
+ * Not when the source has taken a commit, for it may be lost with us: the group would still say
+ * what an operator said, and the store would honour it once more.
+ */
+static void note_answers(struct ow_consumer *consumer)
+{
+    if (!consumer->unanswered || !consumer->assigned ||
+        !consumer->source->ops->commits_taken(consumer->source)) {
+        return;
+    }
+    consumer->unanswered = false;
+    for (size_t i = 0; i < consumer->tracked_count; i++) {
+        if (consumer->tracked[i].unanswered) {
+            note_answered(consumer, &consumer->tracked[i]);
+        }
+    }
+}
+
+/* Taken by the source, which sends it again where the broker does not take it; answered: the broker
+ * has taken it. */
 static void note_committed(struct ow_consumer *consumer,
-                           const struct ow_partition_offset *committed)
+                           const struct ow_partition_offset *committed, bool answered)
 {
     const struct ow_record place = {.topic = ow_slice_of(committed->topic),
                                     .partition = committed->partition};
     struct ow_tracked *tracked = ow_consume_find(consumer, &place);
     OW_INVARIANT(tracked != NULL); /* the list was made of them */
     tracked->committed = committed->offset;
+    tracked->unanswered = true;
+    consumer->unanswered = true;
+    if (answered) {
+        note_answered(consumer, tracked);
+    }
 }
 
 void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
@@ -49,15 +80,15 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
     const size_t count = list_commits(consumer, list, all);
     struct ow_err err;
     if (count > 0) {
+        ow_consume_beat(consumer, "committing offsets");
+        ow_durables_sending(ow_worker_durables(consumer->worker));
         const enum ow_status status =
             consumer->source->ops->commit(consumer->source, list, count, wait, &err);
         if (status != OW_OK) {
             ow_log(OW_LOG_WARN, "commit_failed", "error=\"%s\"", err.text);
         }
         for (size_t i = 0; status == OW_OK && i < count; i++) {
-            note_committed(consumer, &list[i]);
-            ow_durables_committed(ow_worker_durables(consumer->worker), list[i].topic,
-                                  list[i].partition);
+            note_committed(consumer, &list[i], wait);
         }
     }
     ow_arena_done(&arena);
@@ -67,6 +98,7 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
 
 void ow_consume_commit_if_due(struct ow_consumer *consumer)
 {
+    note_answers(consumer);
     const int64_t since_ms = (ow_consume_elapsed_ns(consumer) - consumer->commit_ns) / 1000000;
     if (consumer->assigned &&
         (since_ms >= COMMIT_MS ||

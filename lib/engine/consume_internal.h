@@ -18,6 +18,7 @@ struct ow_tracked {
     int64_t seen;      /* behind the last record or end that was handed over */
     int64_t goal;      /* the end at the first assignment; with --until-end we are done there */
     int64_t committed; /* what we have committed; -1: nothing yet */
+    bool unanswered;   /* and the broker has not said that it took it */
 };
 
 struct ow_consumer {
@@ -29,6 +30,7 @@ struct ow_consumer {
     size_t tracked_count;
     size_t tracked_last; /* records come in runs of one partition */
     bool assigned;
+    bool unanswered;        /* some of tracked are */
     uint32_t generation;    /* of the assignment that was submitted last */
     struct ow_chunk *chunk; /* being filled; NULL while the ring is full */
     bool paused;
@@ -39,6 +41,8 @@ struct ow_consumer {
 };
 
 int64_t ow_consume_elapsed_ns(const struct ow_consumer *consumer);
+/* Tells the watchdog what begins. */
+void ow_consume_beat(const struct ow_consumer *consumer, const char *doing);
 bool ow_consume_must_stop(const struct ow_consumer *consumer);
 /* The partition that a record is of; NULL: of none that is assigned. */
 struct ow_tracked *ow_consume_find(struct ow_consumer *consumer, const struct ow_record *record);

@@ -76,6 +76,8 @@ struct ow_source_ops {
      * next one supersedes it. */
     enum ow_status (*commit)(struct ow_source *source, const struct ow_partition_offset *list,
                              size_t count, bool wait, struct ow_err *err);
+    /* Whether the broker has taken all that was given to commit since the last assign. */
+    bool (*commits_taken)(struct ow_source *source);
     /* Stops and restarts delivery of all assigned partitions; each is called once per transition.
      */
     enum ow_status (*pause)(struct ow_source *source, struct ow_err *err);

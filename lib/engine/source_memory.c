@@ -294,6 +294,12 @@ static enum ow_status memory_commit(struct ow_source *source,
     return OW_OK;
 }
 
+static bool memory_commits_taken(struct ow_source *source)
+{
+    (void)source;
+    return true;
+}
+
 static enum ow_status memory_pause(struct ow_source *source, struct ow_err *err)
 {
     (void)err;
@@ -332,6 +338,7 @@ struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker)
         .assign = memory_assign,
         .unassign = memory_unassign,
         .commit = memory_commit,
+        .commits_taken = memory_commits_taken,
         .pause = memory_pause,
         .resume = memory_resume,
         .close = memory_close,

@@ -41,7 +41,9 @@ static void *run_decode_thread(void *context)
     struct ow_worker *worker = context;
     struct ow_decoder decoder = ow_worker_decoder(worker);
     ow_worker_lock(worker);
+    struct ow_pulse *pulse = ow_watchdog_decode(worker->options.watchdog, worker->decoder_number++);
     while (!worker->stopping) {
+        ow_pulse_beat(pulse, "waiting for records");
         if (worker->next_to_decode == worker->submitted) {
             ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
             continue;
@@ -49,12 +51,14 @@ static void *run_decode_thread(void *context)
         const size_t slot = worker->next_to_decode++ % OW_WORKER_RING;
         worker->states[slot] = OW_SLOT_DECODING;
         ow_worker_unlock(worker);
+        ow_pulse_beat(pulse, "reading records as events");
         ow_chunk_decode(&worker->ring[slot], &decoder);
         ow_worker_lock(worker);
         worker->states[slot] = OW_SLOT_DECODED;
         (void)pthread_cond_broadcast(&worker->changed);
     }
     ow_worker_unlock(worker);
+    ow_pulse_rest(pulse);
     ow_buffer_done(&decoder.scratch);
     return NULL;
 }
@@ -100,12 +104,13 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     struct ow_worker *worker = calloc(1, sizeof(*worker));
     OW_INVARIANT(worker != NULL); /* out of memory aborts, as in arena.h */
     worker->options = *options;
+    worker->options.apply.pulse = ow_watchdog_apply(options->watchdog);
     worker->rows_limit = options->batch_rows;
     worker->first_due_ms = INT64_MAX;
     worker->ends_confirmed_ms = INT64_MIN / 2; /* never */
     init_ring(worker);
     ow_durables_init(&worker->durables);
-    enum ow_status status = ow_apply_open(&worker->apply, &options->apply, err);
+    enum ow_status status = ow_apply_open(&worker->apply, &worker->options.apply, err);
     if (status == OW_OK) {
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);

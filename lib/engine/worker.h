@@ -25,6 +25,7 @@ struct ow_worker_options {
     size_t batch_rows, batch_bytes; /* a batch is what has arrived, up to these */
     int64_t batch_ms;               /* batches shrink while they take longer */
     size_t decode_threads;
+    struct ow_watchdog *watchdog; /* told what apply and decode threads do; NULL: nobody is */
 };
 
 enum ow_status ow_worker_start(const struct ow_worker_options *options,

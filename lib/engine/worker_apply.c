@@ -50,6 +50,7 @@ static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_
     ow_log(OW_LOG_ERROR, "store_retry", "retry_ms=%d error=\"%s\"", *retry_ms, err->text);
     int left_ms = *retry_ms;
     while (left_ms > 0 && !worker->stopping) {
+        ow_pulse_beat(worker->apply.options.pulse, "waiting for room on the disk");
         const int step_ms = left_ms < OW_WORKER_IDLE_MS ? left_ms : OW_WORKER_IDLE_MS;
         ow_worker_wait_change(worker, step_ms);
         left_ms -= step_ms;
@@ -82,6 +83,7 @@ static enum ow_status apply_nothing(struct ow_worker *worker, bool ends_hold, si
         status = ow_apply_deadlines(&worker->apply, ends_hold, &more_overdue, err);
     }
     if (status == OW_OK) {
+        ow_pulse_beat(worker->apply.options.pulse, "tending the store");
         status = ow_apply_tend(&worker->apply, ends_hold, rows, &more_to_tend, err);
     }
     *ret_more = status == OW_OK && (more_overdue || more_to_tend);
@@ -175,6 +177,7 @@ void *ow_worker_apply_thread(void *context)
     int64_t deadlines_ns = 0;
     ow_worker_lock(worker);
     while (!worker->stopping && worker->status == OW_OK) {
+        ow_pulse_beat(worker->apply.options.pulse, "waiting for records");
         struct ow_chunk *chunks[OW_WORKER_RING];
         const size_t count = take_batch(worker, chunks);
         const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
@@ -204,6 +207,7 @@ void *ow_worker_apply_thread(void *context)
         finish_batch(worker, count, status, &err);
     }
     ow_worker_unlock(worker);
+    ow_pulse_rest(worker->apply.options.pulse);
     return NULL;
 }
 

@@ -9,7 +9,11 @@
 
 #include <stdatomic.h>
 
-enum { OW_WORKER_RING = 48, OW_WORKER_DECODE_THREADS_MAX = 16, OW_WORKER_IDLE_MS = 200 };
+enum {
+    OW_WORKER_RING = 48,
+    OW_WORKER_DECODE_THREADS_MAX = OW_WATCHDOG_DECODE_MAX,
+    OW_WORKER_IDLE_MS = 200
+};
 
 /* Where a chunk of the ring is. Only the state is shared; the chunk itself belongs to whoever the
  * state names. */
@@ -35,6 +39,7 @@ struct ow_worker {
     uint64_t next_to_decode;
     uint64_t applied;
     bool stopping;
+    size_t decoder_number; /* of the next decode thread that begins */
     enum ow_status status;
     struct ow_err err;
     struct ow_totals totals;

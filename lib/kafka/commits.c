@@ -175,3 +175,9 @@ enum ow_status ow_kafka_commits_add(struct ow_source *source,
     ow_kafka_commits_send(member);
     return OW_OK;
 }
+
+bool ow_kafka_commits_taken(struct ow_source *source)
+{
+    const struct ow_kafka_member *member = member_of(source);
+    return member->commits_waiting == NULL && !member->commit_in_flight;
+}

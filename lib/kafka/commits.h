@@ -20,6 +20,9 @@ enum ow_status ow_kafka_commits_add(struct ow_source *source,
                                     const struct ow_partition_offset *list, size_t count, bool wait,
                                     struct ow_err *err);
 
+/* See struct ow_source_ops: commits_taken. What is refused waits again. */
+bool ow_kafka_commits_taken(struct ow_source *source);
+
 /* Sends what waits, where it may; called at each poll. */
 void ow_kafka_commits_send(struct ow_kafka_member *member);
 

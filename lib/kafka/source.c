@@ -197,17 +197,32 @@ static enum ow_status subscribe(struct ow_kafka_member *member, struct ow_err *e
     return OW_OK;
 }
 
-enum ow_status ow_kafka_source_open(const struct ow_kafka_options *options,
-                                    struct ow_source **ret_source, struct ow_err *err)
+static enum ow_status check_topics(const struct ow_kafka_options *options, struct ow_err *err)
 {
-    OW_REQUIRE(options->group != NULL);
-    OW_REQUIRE(options->topic_count > 0 && options->topic_count <= INT32_MAX);
     for (size_t i = 0; i < options->topic_count; i++) {
         if (options->topics[i][0] == '^' || options->topics[i][0] == '\0') {
             return ow_fail(err, OW_BAD_CONFIG, "topic '%s' is not a name (patterns are not taken)",
                            options->topics[i]);
         }
     }
+    return OW_OK;
+}
+
+enum ow_status ow_kafka_source_check(const struct ow_kafka_options *options, struct ow_err *err)
+{
+    OW_TRY(check_topics(options, err));
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    const enum ow_status status = ow_kafka_settings_apply(conf, options, err);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+enum ow_status ow_kafka_source_open(const struct ow_kafka_options *options,
+                                    struct ow_source **ret_source, struct ow_err *err)
+{
+    OW_REQUIRE(options->group != NULL);
+    OW_REQUIRE(options->topic_count > 0 && options->topic_count <= INT32_MAX);
+    OW_TRY(check_topics(options, err));
     struct ow_kafka_member *member = create(options);
     enum ow_status status = connect_client(member, options, err);
     if (status == OW_OK) {
@@ -418,6 +433,7 @@ static const struct ow_source_ops ops = {
     .assign = source_assign,
     .unassign = source_unassign,
     .commit = ow_kafka_commits_add,
+    .commits_taken = ow_kafka_commits_taken,
     .pause = source_pause,
     .resume = source_resume,
     .close = source_close,

@@ -25,6 +25,9 @@ struct ow_kafka_options {
     size_t property_count;
 };
 
+/* Whether _open would refuse the topics or the properties: BAD_CONFIG. Creates nothing. */
+enum ow_status ow_kafka_source_check(const struct ow_kafka_options *options, struct ow_err *err)
+    OW_MUST_USE;
 /* Creates the client and subscribes. Nothing waits for a broker here. */
 enum ow_status ow_kafka_source_open(const struct ow_kafka_options *options,
                                     struct ow_source **ret_source, struct ow_err *err) OW_MUST_USE;

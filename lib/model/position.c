@@ -157,6 +157,16 @@ static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, st
                        facts->topic, (int)facts->partition, (long long)facts->committed,
                        (long long)facts->high_offset);
     }
+    /* Both copies count on from the same epoch, so they can meet in one. */
+    if (facts->metadata.epoch == facts->epoch && facts->epoch_is_unused && !facts->restored) {
+        return ow_fail(
+            err, OW_UNSAFE,
+            "%s[%d]: the group's offset was committed in epoch %lld of this store, which "
+            "this process has only begun: another copy of the file works for the group. "
+            "Stop that one and go on with the newer of the two; if that is this one, run "
+            "once with --restored",
+            facts->topic, (int)facts->partition, (long long)facts->epoch);
+    }
     return OW_OK;
 }
 

@@ -59,8 +59,10 @@ struct ow_assignment_facts {
     struct ow_metadata metadata;                      /* of that commit */
     const char *store_id;                             /* ours */
     int64_t epoch;                                    /* ours */
-    bool restored;       /* --restored: this file is known to be an older copy */
-    bool skips_honoured; /* kafka.skips: honour */
+    bool epoch_is_unused; /* this process has sent no commit yet: what carries our epoch is another
+                             copy's */
+    bool restored;        /* --restored: this file is known to be an older copy */
+    bool skips_honoured;  /* kafka.skips: honour */
 };
 
 enum ow_resume {

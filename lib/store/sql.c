@@ -137,6 +137,13 @@ bool ow_sql_is_foreign(const struct ow_sql *sql)
     return (sqlite3_errcode(sql->handle) & 0xff) == SQLITE_NOTADB;
 }
 
+bool ow_sql_has_moved(const struct ow_sql *sql)
+{
+    int moved = 0; /* stays so where the file system below does not know */
+    (void)sqlite3_file_control(sql->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
 bool ow_sql_in_transaction(const struct ow_sql *sql)
 {
     return sqlite3_get_autocommit(sql->handle) == 0;

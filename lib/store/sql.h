@@ -48,6 +48,8 @@ enum ow_status ow_sql_query_i64(struct ow_sql *sql, const char *text, int64_t *r
                                 struct ow_err *err) OW_MUST_USE;
 /* Whether the last call failed because the file is no SQLite database. */
 bool ow_sql_is_foreign(const struct ow_sql *sql);
+/* Whether the file is no longer under the name that it was opened by. */
+bool ow_sql_has_moved(const struct ow_sql *sql);
 /* Whether a transaction is open. */
 bool ow_sql_in_transaction(const struct ow_sql *sql);
 /* COMMIT: durable where OK. STORE_FULL: rolled back; anything else: STORE_UNKNOWN. */

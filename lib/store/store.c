@@ -31,6 +31,15 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
                        epoch, batch, store->epoch, store->batch);
     }
     OW_ENSURE(world->next_ref > 0);
+    /* What is written to a file without a name is lost with us; one that was put in its place has
+     * another past. One stat(2) a batch. */
+    if (ow_sql_has_moved(&store->sql)) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the file of store '%s' was moved, deleted or replaced while it was in use; "
+                       "nothing was written since. Put it back, or start with the file that is to "
+                       "be used from now on (a restored backup: once with --restored)",
+                       store->path);
+    }
     return OW_OK;
 }
 

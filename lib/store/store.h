@@ -29,6 +29,12 @@ struct ow_store_options {
     struct ow_clock clock;
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
     int64_t piece_claims;  /* a filter is built of pieces of about so many; 0: OW_PIECE_CLAIMS */
+    /*
+     * Another process owns the store; why says which. Waits a little and returns true: it is tried
+     * again; false: _open fails with TEMPORARY, as it does at once where this is NULL.
+     */
+    bool (*wait_owner)(const struct ow_err *why, void *context);
+    void *wait_context;
 };
 
 /*
@@ -72,7 +78,8 @@ enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
                                struct ow_position *position, int64_t from_offset,
                                struct ow_err *err) OW_MUST_USE;
 
-/* BEGIN IMMEDIATE; asserts the epoch (UNSAFE), counts the batch, loads world->next_ref. */
+/* BEGIN IMMEDIATE; asserts the epoch, and that the file is still where it was (UNSAFE); counts the
+ * batch, loads world->next_ref. */
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
     OW_MUST_USE;
 /*

@@ -1,3 +1,4 @@
+#include "base/parse.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
  * file without a name.
  */
 
-enum { LINE_BYTES = 160, BOOT_BYTES = 40 };
+enum { LINE_BYTES = 160, BOOT_BYTES = 40, PID_BYTES = 24 };
 
 /* Tells one start of the machine from another; "unknown" where the kernel does not say. */
 static void read_boot(char boot[BOOT_BYTES])
@@ -40,6 +41,20 @@ static void read_line(int fd, char line[LINE_BYTES])
     line[strcspn(line, "\n")] = '\0';
 }
 
+/* "4711" of "pid 4711 boot …"; "unknown" where the owner has not written its line yet. */
+static void owner_of(const char *line, char pid[PID_BYTES])
+{
+    int64_t number = 0;
+    const char *const digits = line + strlen("pid ");
+    const bool good =
+        strncmp(line, "pid ", strlen("pid ")) == 0 &&
+        ow_parse_i64((struct ow_slice){(const uint8_t *)digits, strcspn(digits, " ")}, &number);
+    (void)snprintf(pid, PID_BYTES, "%s", "unknown");
+    if (good) {
+        (void)snprintf(pid, PID_BYTES, "%" PRId64, number);
+    }
+}
+
 /* Talk only: a line that cannot be written costs the next start an integrity check at most. */
 static void write_line(int fd, const char *state)
 {
@@ -49,7 +64,9 @@ static void write_line(int fd, const char *state)
     const int len =
         snprintf(line, sizeof(line), "pid %ld boot %s %s\n", (long)getpid(), boot, state);
     OW_ENSURE(len > 0 && len < LINE_BYTES);
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)len, 0) == len) {
+    /* Written over and then cut, so that a full disk or a power cut never leaves an empty file,
+     * which would look like a clean end. */
+    if (pwrite(fd, line, (size_t)len, 0) == len && ftruncate(fd, len) == 0) {
         (void)fsync(fd);
     }
 }
@@ -85,16 +102,17 @@ enum ow_status ow_store_lock(const char *path, struct ow_arena *arena, int *ret_
         read_line(fd, line);
         (void)close(fd);
         if (code == EAGAIN || code == EACCES) {
-            return ow_fail(err, OW_TEMPORARY, "the store '%s' is in use by another process (%s)",
-                           path, line);
+            char pid[PID_BYTES];
+            owner_of(line, pid);
+            return ow_fail(err, OW_TEMPORARY,
+                           "the store '%s' is in use by another process (pid %s)", path, pid);
         }
         return ow_fail(err, OW_FAILED, "cannot lock '%s': %s", lock_path, strerrordesc_np(code));
     }
     read_line(fd, line);
     *ret_last = judge_line(line);
-    if (*ret_last != OW_STORE_END_SUSPECT) {
-        write_line(fd, "running"); /* else the suspicion stays until it is cleared */
-    }
+    /* A suspicion stays until it is cleared. */
+    write_line(fd, *ret_last == OW_STORE_END_SUSPECT ? "suspect" : "running");
     *ret_fd = fd;
     return OW_OK;
 }

@@ -84,14 +84,32 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     return OW_OK;
 }
 
+/*
+ * Takes the lock. While somebody else has it, everything is looked at anew each time: the owner may
+ * have created the file meanwhile, and an operator may have put another folder or lock file there.
+ */
+static enum ow_status own_file(struct ow_store *store, const struct ow_store_options *options,
+                               bool *ret_exists, enum ow_store_end *ret_last, struct ow_err *err)
+{
+    for (;;) {
+        ow_arena_reset(&store->arena);
+        OW_TRY(ow_store_path_check(options->path, &store->arena, &store->path, ret_exists, err));
+        const enum ow_status status =
+            ow_store_lock(store->path, &store->arena, &store->lock_fd, ret_last, err);
+        if (status != OW_TEMPORARY || options->wait_owner == NULL ||
+            !options->wait_owner(err, options->wait_context)) {
+            return status;
+        }
+    }
+}
+
 static enum ow_status open_file(struct ow_store *store, const struct ow_store_options *options,
                                 struct ow_err *err)
 {
     bool exists = false;
     enum ow_store_end last = OW_STORE_END_CLOSED;
     enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
-    OW_TRY(ow_store_path_check(options->path, &store->arena, &store->path, &exists, err));
-    OW_TRY(ow_store_lock(store->path, &store->arena, &store->lock_fd, &last, err));
+    OW_TRY(own_file(store, options, &exists, &last, err));
     store->suspect = last == OW_STORE_END_SUSPECT;
     if (!exists) {
         OW_TRY(ow_store_path_create(store->path, err));

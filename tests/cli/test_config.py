@@ -80,6 +80,8 @@ def variables_and_sets():
     expect("set", check(CONFIG, "--set", "store.path=other.db", "--set", "kafka.properties.client.id=x"), 0, "other.db' is not there yet")
     expect("set, wrong", check(CONFIG, "--set", "limits.batch_rows=0"), 2, "--set: limits.batch_rows: 0 is out of range")
     expect("set, unknown", check(CONFIG, "--set", "kafka.gruop=x"), 2, "--set kafka.gruop: unknown key 'gruop' (did you mean 'group'?)")
+    expect("watchdog, shorter than SQLite's own patience", check(CONFIG, "--set", "limits.watchdog=9s"), 2, "limits.watchdog", "shorter than 10s")
+    expect("watchdog, off", check(CONFIG, "--set", "limits.watchdog=0s"), 0)
     expect("set, reserved", check(CONFIG, "--set", "kafka.properties.enable.auto.commit=true"), 2, "cannot be set")
 
 

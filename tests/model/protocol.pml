@@ -22,8 +22,9 @@
  *     poll thread, which may as well have acted before. A crash between them is a crash after them.
  *   - high_offset and seen_committed have no copy in the process: the owner's is what the store holds, and whoever is
  *     not the owner any more learns so at BEGIN, before it matters.
- *   - ow_meta.batch (a second guard behind the epoch), a foreign store id, a re-created topic (the anchor) and a group
- *     that was moved forward all end the worker with 4 before anything is written; transcripts and units hold that.
+ *   - ow_meta.batch (a second guard behind the epoch), a foreign store id, a second copy of the file (also in our own
+ *     epoch), a file that was moved, a re-created topic (the anchor) and a group that was moved forward all end the
+ *     worker with 4 before anything is written; transcripts, units and tests/broker hold that.
  *
  * The negative models break one rule each (spin -DNAME). Spin must find the promise that this breaks:
  *   OFFSET_FIRST        an offset is told to the poll thread before its transaction is durable      v7
@@ -34,14 +35,9 @@
  *   GROUP_IS_TRUTH      work goes on where the group is, not where the position is                  v18
  *   EARLY_COMMIT        offsets are committed before the store has applied the assignment           v7
  *   NO_RESEND           a commit that was lost is not sent again                                    handled
- *   REWIND_NOT_SEEN     a rewind that was honoured is not remembered (with STRICT, ANSWERED)        v18_once
- *
- * What the code does not promise: that a rewind is honoured only once. -DSTRICT asks for it, and fails:
- * engine/consume_commit.c ow_consume_commit says that an offset is committed when the source has taken it, so
- * seen_committed is forgotten though the commit may still be lost; after a crash the group says what the operator said,
- * and the position goes back a second time. The records are only read again, no promise of DESIGN 10 breaks. -DANSWERED
- * is what would mend it: say so when the coordinator has answered, and forget what was said when an assignment takes a
- * partition back.
+ *   REWIND_NOT_SEEN     a rewind that was honoured is not remembered                                v18_once
+ *   TAKEN_IS_ENOUGH     it is forgotten when the source has taken a commit, not when it was answered v18_once
+ *   OLD_ANSWERS         an answer from before an assignment counts for what that assignment does    v18_once
  */
 #ifndef N
 #define N 2 /* records of a partition */
@@ -111,7 +107,7 @@ typedef Process {
     /* engine/durable.c: what the apply thread publishes, */
     bit applied; /* durables.generation is that of the last assignment */
     byte durable[2];
-    bit taken[2]; /* and what the poll thread says back: the source has taken a commit */
+    bit taken[2]; /* and what the poll thread says back: the coordinator has taken a commit */
     /* The commit request on its way to the coordinator. It survives its sender. */
     byte sent[2];
     byte sent_epoch;
@@ -306,7 +302,10 @@ end:
                 process[i].plan[p] = plan[p];
                 process[i].fetch[p] =
                     (plan[p] == STORED -> process[i].durable[p] : (plan[p] == START -> 0 : plan[p]));
-                process[i].due[p] = 1
+                process[i].due[p] = 1;
+#ifndef OLD_ANSWERS
+                process[i].taken[p] = 0 /* engine/durable.c ow_durables_forget_committed */
+#endif
             }
             process[i].poll = ASSIGNED;
             process[i].pending = 1;
@@ -328,7 +327,7 @@ end:
                 :: IS_DUE(i, p) ->
                     process[i].sent[p] = process[i].durable[p];
                     process[i].due[p] = 0;
-#ifndef ANSWERED
+#ifdef TAKEN_IS_ENOUGH
                     process[i].taken[p] = 1
 #endif
                 :: else
@@ -469,19 +468,14 @@ inline take_assigned(i)
         :: process[i].what[p] == START && position[p] == NONE -> position[p] = 0
         :: process[i].what[p] < START ->
             v18_back_only_for_an_operator = v18_back_only_for_an_operator && rewound[p];
-#ifdef STRICT
             v18_once_for_each_rewind =
                 v18_once_for_each_rewind && (asked[p] != NONE || position[p] <= process[i].what[p]);
-#endif
             asked[p] = (asked[p] == process[i].what[p] -> NONE : asked[p]);
             position[p] = process[i].what[p];
 #ifndef REWIND_NOT_SEEN
             seen[p] = process[i].what[p];
 #endif
-            process[i].has_committed[p] = 0;
-#ifdef ANSWERED
-            process[i].taken[p] = 0
-#endif
+            process[i].has_committed[p] = 0
         :: else
         fi
     }
@@ -626,9 +620,8 @@ end:
                     group_offset[p] = process[i].sent[p];
                     group_ours[p] = 1;
                     group_epoch[p] = process[i].sent_epoch;
-#ifdef ANSWERED
+                    /* engine/consume_commit.c note_answers */
                     process[i].taken[p] = process[i].life == UP && process[i].poll == ASSIGNED
-#endif
                 :: else
                 fi;
                 process[i].sent[p] = NONE

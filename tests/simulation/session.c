@@ -40,6 +40,7 @@ struct ow_session {
     int zombie_polls; /* until it learns; 0: it is none */
     struct late_commit late[LATE_MAX];
     size_t late_count;
+    bool any_lost; /* no answer to a commit came, or comes, since the last assignment */
     int64_t highest[OW_BROKER_LOGS_MAX]; /* behind what was ever given out */
 };
 
@@ -302,6 +303,7 @@ static enum ow_status session_unassign(struct ow_source *source, struct ow_err *
     session->asked = false;
     session->zombie_polls = 0;
     session->late_count = 0; /* of a generation that is over */
+    session->any_lost = false;
     return OW_OK;
 }
 
@@ -360,6 +362,7 @@ static enum ow_status session_commit(struct ow_source *source,
             commit_late(session, log, &list[i]);
         }
     }
+    session->any_lost = session->any_lost || fate == OW_COMMIT_LOST || fate == OW_COMMIT_LATE;
     ow_count_if(is_taken, OW_SOMETIMES_COMMITTED);
     if (reached < count) {
         ow_vfs_die();
@@ -371,6 +374,11 @@ static enum ow_status session_commit(struct ow_source *source,
         return ow_fail(err, OW_TEMPORARY, "the simulated group does not answer");
     }
     return OW_OK;
+}
+
+static bool session_commits_taken(struct ow_source *source)
+{
+    return !session_of(source)->any_lost;
 }
 
 static enum ow_status session_pause(struct ow_source *source, struct ow_err *err)
@@ -409,6 +417,7 @@ struct ow_source *ow_session_open(struct ow_sim_run *run, atomic_bool *stop)
         .assign = session_assign,
         .unassign = session_unassign,
         .commit = session_commit,
+        .commits_taken = session_commits_taken,
         .pause = session_pause,
         .resume = session_resume,
         .close = session_close,

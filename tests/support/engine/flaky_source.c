@@ -106,6 +106,11 @@ static enum ow_status flaky_commit(struct ow_source *source, const struct ow_par
     return flaky_of(source)->inner->ops->commit(flaky_of(source)->inner, list, count, wait, err);
 }
 
+static bool flaky_commits_taken(struct ow_source *source)
+{
+    return flaky_of(source)->inner->ops->commits_taken(flaky_of(source)->inner);
+}
+
 static enum ow_status flaky_pause(struct ow_source *source, struct ow_err *err)
 {
     OW_TRY(strike(flaky_of(source), OW_FLAKY_PAUSE, err));
@@ -136,6 +141,7 @@ void ow_flaky_open(struct ow_flaky *flaky, struct ow_source *inner)
         .assign = flaky_assign,
         .unassign = flaky_unassign,
         .commit = flaky_commit,
+        .commits_taken = flaky_commits_taken,
         .pause = flaky_pause,
         .resume = flaky_resume,
         .close = flaky_close,

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+int ow_test_answer(void);
 int ow_test_apply(void);
 int ow_test_apply_edges(void);
 int ow_test_consume(void);
@@ -23,6 +24,7 @@ int ow_test_flaky(void);
 int ow_test_partition(void);
 int ow_test_port(void);
 int ow_test_seed(void);
+int ow_test_watchdog(void);
 int ow_test_worker(void);
 int ow_test_worker_edges(void);
 

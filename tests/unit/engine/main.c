@@ -11,10 +11,12 @@ int main(void)
     failed += ow_test_apply();
     failed += ow_test_apply_edges();
     failed += ow_test_fault();
+    failed += ow_test_watchdog();
     failed += ow_test_worker();
     failed += ow_test_worker_edges();
     failed += ow_test_consume();
     failed += ow_test_consume_edges();
     failed += ow_test_flaky();
+    failed += ow_test_answer();
     return failed == 0 ? 0 : 1;
 }

@@ -10,6 +10,7 @@
 /* A group's member: the memory source with eyes on it (its table of operations is its first
  * member). */
 struct member {
+    int64_t joins; /* each is another process, and has an epoch of its own */
     struct ow_fixture *fixture;
     struct ow_memory_broker *broker;
     struct ow_source *source;
@@ -59,6 +60,7 @@ static enum ow_status watched_resume(struct ow_source *source, struct ow_err *er
 
 static void join(size_t batch_rows, size_t decode_threads)
 {
+    member.joins++;
     struct ow_err err;
     struct ow_worker_options options = {.apply = ow_engine_apply_options(member.fixture),
                                         .batch_rows = batch_rows,
@@ -92,7 +94,8 @@ static struct ow_consume_options consume_options(void)
                                        .machines = &member.fixture->machines,
                                        .clock = ow_clock_system(),
                                        .store_id = ow_store_id(member.fixture->store),
-                                       .epoch = ow_store_epoch(member.fixture->store),
+                                       .epoch =
+                                           ow_store_epoch(member.fixture->store) + member.joins,
                                        .until_end = true,
                                        .wait_broker_ms = 10000,
                                        .stop = &member.stop};

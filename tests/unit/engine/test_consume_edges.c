@@ -13,6 +13,7 @@
 
 /* A member of the group; while `other` holds the store's write lock the worker stands still. */
 struct member {
+    int64_t joins; /* each is another process, and has an epoch of its own */
     struct ow_fixture *fixture;
     struct ow_memory_broker *broker;
     struct ow_worker *worker;
@@ -71,6 +72,7 @@ static void hold_store(void)
 /* Chunks of so many records. */
 static void join(size_t batch_rows, size_t decode_threads)
 {
+    member.joins++;
     struct ow_err err;
     struct ow_worker_options options = {.apply = ow_engine_apply_options(member.fixture),
                                         .batch_rows = batch_rows,
@@ -100,7 +102,8 @@ static struct ow_consume_options consume_options(void)
                                        .machines = &member.fixture->machines,
                                        .clock = ow_clock_system(),
                                        .store_id = ow_store_id(member.fixture->store),
-                                       .epoch = ow_store_epoch(member.fixture->store),
+                                       .epoch =
+                                           ow_store_epoch(member.fixture->store) + member.joins,
                                        .until_end = true,
                                        .wait_broker_ms = 10000,
                                        .stop = &member.stop};

@@ -15,6 +15,7 @@
 enum { RECORDS = 24, REBALANCE_AT = 9 };
 
 struct group {
+    int64_t joins; /* each is another process, and has an epoch of its own */
     struct ow_fixture *fixture;
     struct ow_memory_broker *broker;
     struct ow_worker *worker;
@@ -46,6 +47,7 @@ static int stop(void **state)
 /* A second member's share is missing, so that members are counted; rebalanced once. */
 static void join(void)
 {
+    group.joins++;
     struct ow_err err;
     struct ow_worker_options options = {.apply = ow_engine_apply_options(group.fixture),
                                         .batch_rows = 4,
@@ -80,7 +82,8 @@ static struct ow_consume_options consume_options(void)
                                          .machines = &group.fixture->machines,
                                          .clock = ow_clock_system(),
                                          .store_id = ow_store_id(group.fixture->store),
-                                         .epoch = ow_store_epoch(group.fixture->store),
+                                         .epoch =
+                                             ow_store_epoch(group.fixture->store) + group.joins,
                                          .start = OW_START_TIME,
                                          .until_end = true,
                                          .wait_broker_ms = INT64_C(3600) * 1000,

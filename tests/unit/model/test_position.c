@@ -317,6 +317,20 @@ static void position_resume__an_older_copy__is_refused_unless_it_is_known_to_be_
     assert_refused(&facts, "older copy");
 }
 
+static void position_resume__our_epoch_before_our_first_commit__is_another_copys(void **state)
+{
+    (void)state;
+    struct ow_assignment_facts facts = facts_of(100, "onceward/1 s=ours e=5 o=100");
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+    facts.epoch_is_unused = true;
+    assert_refused(&facts, "another copy of the file works for the group. Stop that one");
+    facts.restored = true;
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+    facts = facts_of(100, "onceward/1 s=ours e=4 o=100"); /* of the process before us */
+    facts.epoch_is_unused = true;
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+}
+
 static void position_resume__no_position__starts_where_the_group_is_or_as_configured(void **state)
 {
     (void)state;
@@ -345,6 +359,7 @@ int ow_test_position(void)
         cmocka_unit_test(position_resume__moved_forward__is_refused_or_skipped),
         cmocka_unit_test(position_resume__another_store__is_refused),
         cmocka_unit_test(position_resume__an_older_copy__is_refused_unless_it_is_known_to_be_one),
+        cmocka_unit_test(position_resume__our_epoch_before_our_first_commit__is_another_copys),
         cmocka_unit_test(position_resume__no_position__starts_where_the_group_is_or_as_configured),
     };
     return cmocka_run_group_tests_name("position", tests, start, stop);
