@@ -47,13 +47,37 @@ void ow_position_handled(struct ow_position *position, struct ow_arena *arena, i
     move_to(position, offset + 1);
 }
 
-void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+/* The record before to_offset was not handled, so nothing is known of it. */
+static void leave_out(struct ow_position *position, struct ow_arena *arena, int64_t to_offset,
+                      const char *outcome)
 {
     if (to_offset > position->high_offset) {
-        ow_ledger_skip(&position->ledger, arena, position->high_offset, to_offset - 1);
+        ow_ledger_leave_out(&position->ledger, arena, position->high_offset, to_offset - 1,
+                            outcome);
     }
     position->has_anchor = false;
     move_to(position, to_offset);
+}
+
+void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+{
+    leave_out(position, arena, to_offset, ow_ledger_skipped);
+}
+
+void ow_position_lose(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+{
+    leave_out(position, arena, to_offset, ow_ledger_lost);
+}
+
+struct ow_position ow_position_next_incarnation(const struct ow_position *position, int64_t offset)
+{
+    return (struct ow_position){.topic = position->topic,
+                                .partition = position->partition,
+                                .incarnation = position->incarnation + 1,
+                                .next_offset = offset,
+                                .high_offset = offset,
+                                .seen_committed = -1,
+                                .dirty = true};
 }
 
 void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
@@ -62,7 +86,8 @@ void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, in
     const struct ow_run *first = position->ledger.first;
     const int64_t first_offset = first == NULL ? position->high_offset : first->first_offset;
     if (to_offset < first_offset) {
-        ow_ledger_skip(&position->ledger, arena, to_offset, first_offset - 1);
+        ow_ledger_leave_out(&position->ledger, arena, to_offset, first_offset - 1,
+                            ow_ledger_skipped);
     }
     position->has_anchor = position->has_anchor && position->next_offset == to_offset;
     move_to(position, to_offset);
@@ -118,11 +143,11 @@ struct ow_metadata ow_metadata_parse(struct ow_slice text)
 }
 
 /* We commit what is durable, so an offset of ours beyond what the store has handled tells of a
- * newer file. */
+ * newer file. Not one from before another topic was adopted: that was of the one before. */
 static bool is_ahead(const struct ow_assignment_facts *facts)
 {
     return facts->stored && facts->metadata.offset == facts->committed &&
-           facts->committed > facts->high_offset;
+           facts->metadata.epoch >= facts->began_epoch && facts->committed > facts->high_offset;
 }
 
 static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, struct ow_err *err)
@@ -195,7 +220,7 @@ enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
     /* Without an operator's hand the group's offset is what we committed, or is gone (expired): the
      * store knows better. */
     const bool ours_untouched = facts->metadata.ours && facts->metadata.offset == facts->committed;
-    const bool seen_before = !facts->metadata.ours && facts->committed == facts->seen_committed;
+    const bool seen_before = facts->committed == facts->seen_committed;
     *ret_resume = OW_RESUME_STORED;
     *ret_offset = facts->next_offset;
     if (facts->committed < 0 || ours_untouched || seen_before ||

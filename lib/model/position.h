@@ -28,6 +28,12 @@ void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int6
  * position everything is skipped until it is read.
  */
 void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
+/* The topic begins at to_offset, behind the position: the ledger says "lost" for what nobody has
+ * looked at. */
+void ow_position_lose(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
+/* What there is now under the name of the topic is another one, from offset on: the next
+ * incarnation, without a ledger. The caller fills in when it began. */
+struct ow_position ow_position_next_incarnation(const struct ow_position *position, int64_t offset);
 
 /* Counts a handled record: moves next_offset and high_offset, and the ledger where it is new. Not
  * for dropped ones. */
@@ -55,6 +61,7 @@ struct ow_assignment_facts {
     int32_t partition;
     bool stored;                                      /* the store has a position */
     int64_t next_offset, high_offset, seen_committed; /* of that position */
+    int64_t began_epoch;                              /* likewise: of its incarnation */
     int64_t committed;                                /* the group's offset; -1: none */
     struct ow_metadata metadata;                      /* of that commit */
     const char *store_id;                             /* ours */
