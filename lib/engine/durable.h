@@ -21,7 +21,11 @@ struct ow_durable {
     bool stored; /* the store has a position */
     int64_t next_offset, high_offset;
     int64_t seen_committed;
+    int64_t began_epoch;
 };
+
+/* Of a position of the store; NULL: there is none. */
+struct ow_durable ow_durable_of(const struct ow_position *position);
 
 struct ow_durable_entry {
     struct ow_durable durable;

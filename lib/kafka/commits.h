@@ -20,6 +20,11 @@ enum ow_status ow_kafka_commits_add(struct ow_source *source,
                                     const struct ow_partition_offset *list, size_t count, bool wait,
                                     struct ow_err *err);
 
+/* Sends a list by itself, and waits for the answer. */
+enum ow_status ow_kafka_commits_now(struct ow_kafka_member *member,
+                                    const rd_kafka_topic_partition_list_t *list,
+                                    struct ow_err *err);
+
 /* Sends what waits, where it may; called at each poll. */
 void ow_kafka_commits_send(struct ow_kafka_member *member);
 

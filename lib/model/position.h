@@ -16,6 +16,9 @@ enum ow_sight { OW_SIGHT_DROP, OW_SIGHT_NEW, OW_SIGHT_REREAD };
  */
 enum ow_sight ow_position_sight(const struct ow_position *position, int64_t offset);
 
+/* Of a list; NULL: there is none. */
+struct ow_position *ow_position_find(struct ow_position *list, struct ow_slice topic,
+                                     int32_t partition);
 /* *to = from, clean, with runs of its own in arena: before a batch, and back after it was written.
  */
 void ow_position_copy(struct ow_position *to, struct ow_arena *arena,
@@ -70,6 +73,11 @@ struct ow_assignment_facts {
     bool skips_honoured; /* kafka.skips: honour */
 };
 
+/* UNSAFE where the group's offset was committed by another store, or by a newer copy of this one
+ * (unless restored): whoever goes on, or moves a position, must not do so over it. */
+enum ow_status ow_position_check_committed(const struct ow_assignment_facts *facts,
+                                           struct ow_err *err) OW_MUST_USE;
+
 enum ow_resume {
     OW_RESUME_STORED,    /* go on at the store's next_offset */
     OW_RESUME_START,     /* no position yet: kafka.start decides */
@@ -77,8 +85,8 @@ enum ow_resume {
     OW_RESUME_REWOUND,   /* an operator moved the group back: honoured */
     OW_RESUME_SKIPPED    /* an operator moved it forward, and that is allowed */
 };
-/* UNSAFE with a text that says what to do: a foreign store, an old copy, a skip that is not
- * allowed. */
+/* UNSAFE with a text that says what to do, as a command line: a foreign store, an old copy, a skip
+ * that is not allowed. */
 enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
                                   enum ow_resume *ret_resume, int64_t *ret_offset,
                                   struct ow_err *err) OW_MUST_USE;

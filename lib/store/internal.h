@@ -232,6 +232,8 @@ enum ow_status ow_kept_read(struct ow_store *store, struct ow_arena *arena, int6
                             const struct ow_kept **ret_kept, struct ow_err *err);
 
 /* position.c */
+/* A row of OW_POSITION_ALL_TEXT, without its ledger. */
+struct ow_position *ow_position_take_row(const struct ow_statement *read, struct ow_arena *arena);
 enum ow_status ow_position_write(struct ow_store *store, const struct ow_position *positions,
                                  struct ow_err *err);
 

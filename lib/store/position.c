@@ -5,7 +5,7 @@
 static enum ow_status write_one(struct ow_store *store, const struct ow_position *position,
                                 struct ow_err *err);
 
-static struct ow_position *take_row(const struct ow_statement *read, struct ow_arena *arena)
+struct ow_position *ow_position_take_row(const struct ow_statement *read, struct ow_arena *arena)
 {
     struct ow_position *position = OW_ARENA_NEW(arena, struct ow_position);
     position->topic = ow_sql_copy(read, 0, arena);
@@ -40,7 +40,7 @@ enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena
     bool row = false;
     OW_TRY(ow_sql_step(read, &row, err));
     while (row) {
-        struct ow_position *position = take_row(read, arena);
+        struct ow_position *position = ow_position_take_row(read, arena);
         *end = position;
         end = &position->next;
         OW_TRY(ow_sql_step(read, &row, err));

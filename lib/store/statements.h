@@ -7,6 +7,14 @@
 #ifndef OW_STORE_STATEMENTS_H
 #define OW_STORE_STATEMENTS_H
 
+/* The present incarnations: ow_position_take_row. */
+#define OW_POSITION_ALL_TEXT                                                                       \
+    "SELECT topic, partition, incarnation, next_offset, high_offset, seen_committed, anchor,"      \
+    " applied, duplicate, stale, parked, quarantined, filtered, reread, began_epoch, began_ref,"   \
+    " began_sighting FROM ow_position p"                                                           \
+    " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                           \
+    " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition"
+
 #define OW_STATEMENT_TABLE(X)                                                                      \
     X(BATCH_READ, "SELECT (SELECT value FROM ow_meta WHERE key = 'epoch'),"                        \
                   " (SELECT value FROM ow_meta WHERE key = 'batch'),"                              \
@@ -103,12 +111,7 @@
       " ON CONFLICT (topic, partition, incarnation, first_offset) DO UPDATE SET"                   \
       " last_offset = excluded.last_offset, outcome = excluded.outcome,"                           \
       " records = excluded.records")                                                               \
-    X(POSITION_ALL,                                                                                \
-      "SELECT topic, partition, incarnation, next_offset, high_offset, seen_committed, anchor,"    \
-      " applied, duplicate, stale, parked, quarantined, filtered, reread, began_epoch, began_ref," \
-      " began_sighting FROM ow_position p"                                                         \
-      " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                         \
-      " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition")         \
+    X(POSITION_ALL, OW_POSITION_ALL_TEXT)                                                          \
     X(SIGHTING_LAST, "SELECT coalesce(max(rowid), 0) FROM ow_sighting")                            \
     X(AUDIT_LAST, "SELECT coalesce(max(id), 0) FROM ow_audit")                                     \
     X(AUDIT_INSERT, "INSERT INTO ow_audit (id, at_ms, who, command, subject, detail, why)"         \
