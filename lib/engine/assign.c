@@ -92,39 +92,43 @@ static enum ow_status find_start(const struct ow_consume_options *options,
                                                  &assigned->offset, err);
 }
 
-/* Our position is not of what the topic is now. */
-static enum ow_status refuse_position(const struct ow_assigned *assigned,
-                                      const struct ow_assign_question *question, struct ow_err *err)
+/*
+ * A topic never ends before what was handled of it, wherever the group has been moved to since:
+ * below the high mark its records would be taken for known ones.
+ */
+enum ow_status ow_assign_check_topic(const struct ow_assign_question *question, struct ow_err *err)
 {
-    if (assigned->offset > question->high) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: the topic ends at offset %lld, before our position %lld: it was "
-                       "re-created or truncated. What it holds now would be skipped or taken for "
-                       "known, so nothing was done. To begin it anew: onceward positions adopt "
-                       "--topic %s --why TEXT",
-                       assigned->topic, (int)assigned->partition, (long long)question->high,
-                       (long long)assigned->offset, assigned->topic);
+    const struct ow_assignment_facts *facts = &question->facts;
+    if (!facts->stored || question->high >= facts->high_offset) {
+        return OW_OK;
     }
     return ow_fail(err, OW_UNSAFE,
-                   "%s[%d]: the topic begins at offset %lld, behind our position %lld: the records "
-                   "between were deleted before they were handled. To go on without them: onceward "
-                   "positions accept-lost --topic %s --partition %d --why TEXT",
-                   assigned->topic, (int)assigned->partition, (long long)question->low,
-                   (long long)assigned->offset, assigned->topic, (int)assigned->partition);
+                   "%s[%d]: the topic ends at offset %lld, and records up to %lld were handled: it "
+                   "was re-created or truncated. What it holds now would be skipped or taken for "
+                   "known, so nothing was done. To begin it anew: onceward positions adopt --topic "
+                   "%s --why TEXT",
+                   facts->topic, (int)facts->partition, (long long)question->high,
+                   (long long)facts->high_offset, facts->topic);
 }
 
 static enum ow_status refuse_lost(const struct ow_assigned *assigned,
                                   const struct ow_assign_question *question, struct ow_err *err)
 {
+    OW_TRY(ow_assign_check_topic(question, err));
     if (assigned->offset >= question->low && assigned->offset <= question->high) {
         return OW_OK;
     }
     if (assigned->resume == OW_RESUME_STORED) {
-        return refuse_position(assigned, question, err);
+        return ow_fail(err, OW_UNSAFE,
+                       "%s[%d]: the topic begins at offset %lld, behind our position %lld: the "
+                       "records between were deleted before they were handled. To go on without "
+                       "them: onceward positions accept-lost --topic %s --partition %d --why TEXT",
+                       assigned->topic, (int)assigned->partition, (long long)question->low,
+                       (long long)assigned->offset, assigned->topic, (int)assigned->partition);
     }
     return ow_fail(err, OW_UNSAFE,
-                   "%s[%d]: the group is at offset %lld, and the topic reaches from %lld to "
-                   "%lld. To say where to go on: onceward positions set --topic %s --partition %d "
+                   "%s[%d]: the group is at offset %lld, and the topic reaches from %lld to %lld. "
+                   "To say where to go on: onceward positions set --topic %s --partition %d "
                    "--offset N --why TEXT, or --to-earliest instead of --offset N",
                    assigned->topic, (int)assigned->partition, (long long)assigned->offset,
                    (long long)question->low, (long long)question->high, assigned->topic,

@@ -26,6 +26,9 @@ struct ow_assign_question {
 struct ow_assignment_facts ow_assign_facts(const struct ow_consume_options *options,
                                            const struct ow_durable *durable,
                                            const struct ow_partition_offset *committed);
+/* UNSAFE: the topic is another one than that which was handled. */
+enum ow_status ow_assign_check_topic(const struct ow_assign_question *question, struct ow_err *err)
+    OW_MUST_USE;
 /* Where the partition goes on. options: source, start, start_time_ms. UNSAFE with the way out. */
 enum ow_status ow_assign_judge(const struct ow_consume_options *options,
                                const struct ow_assign_question *question,

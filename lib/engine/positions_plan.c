@@ -7,6 +7,7 @@ struct planning {
     const struct ow_consume_options *options;
     const struct ow_positions_order *order;
     const struct ow_position *position; /* NULL: none yet */
+    struct ow_assign_question question;
     struct ow_positions_change *change;
 };
 
@@ -37,21 +38,6 @@ static enum ow_status find_target(const struct planning *planning, struct ow_err
                    change->topic, (int)change->partition, change->to, change->low, change->end);
 }
 
-/* The topic ends before what was handled: moving about in it would take its records for those. */
-static enum ow_status refuse_other_topic(const struct planning *planning, struct ow_err *err)
-{
-    const struct ow_positions_change *change = planning->change;
-    if (change->end >= planning->position->high_offset) {
-        return OW_OK;
-    }
-    return ow_fail(err, OW_UNSAFE,
-                   "%s[%d]: the topic ends at offset %" PRId64 ", and records up to %" PRId64
-                   " were handled: it was re-created or truncated. To begin it anew: onceward "
-                   "positions adopt --topic %s --why TEXT",
-                   change->topic, (int)change->partition, change->end,
-                   planning->position->high_offset, change->topic);
-}
-
 static enum ow_status plan_set(const struct planning *planning, struct ow_err *err)
 {
     const struct ow_position *position = planning->position;
@@ -60,7 +46,7 @@ static enum ow_status plan_set(const struct planning *planning, struct ow_err *e
         change->did = OW_POSITIONS_STARTED;
         return find_target(planning, err);
     }
-    OW_TRY(refuse_other_topic(planning, err));
+    OW_TRY(ow_assign_check_topic(&planning->question, err));
     OW_TRY(find_target(planning, err));
     if (change->to <= position->next_offset) {
         change->did = change->to < position->next_offset ? OW_POSITIONS_REWOUND : OW_POSITIONS_KEPT;
@@ -82,7 +68,7 @@ static enum ow_status plan_accept_lost(const struct planning *planning, struct o
 {
     const struct ow_position *position = planning->position;
     struct ow_positions_change *change = planning->change;
-    OW_TRY(refuse_other_topic(planning, err));
+    OW_TRY(ow_assign_check_topic(&planning->question, err));
     if (change->low > position->next_offset) {
         change->did = OW_POSITIONS_LOST;
         change->to = change->low;
@@ -108,18 +94,15 @@ static enum ow_status plan_one(const struct planning *planning, struct ow_err *e
 }
 
 /* Whoever committed for the group must be ours, or be given up by name. */
-static enum ow_status check_committed(const struct planning *planning,
-                                      const struct ow_partition_offset *committed,
-                                      struct ow_err *err)
+static enum ow_status check_committed(const struct planning *planning, struct ow_err *err)
 {
-    const struct ow_durable durable = ow_durable_of(planning->position);
-    struct ow_assignment_facts facts = ow_assign_facts(planning->options, &durable, committed);
+    const struct ow_assignment_facts *facts = &planning->question.facts;
     const bool foreign =
-        facts.metadata.ours && strcmp(facts.metadata.store_id, planning->options->store_id) != 0;
+        facts->metadata.ours && strcmp(facts->metadata.store_id, facts->store_id) != 0;
     const bool untouched =
-        facts.metadata.ours && !foreign && facts.metadata.offset == facts.committed;
-    planning->change->seen_committed = untouched ? -1 : facts.committed;
-    return foreign && planning->order->foreign ? OW_OK : ow_position_check_committed(&facts, err);
+        facts->metadata.ours && !foreign && facts->metadata.offset == facts->committed;
+    planning->change->seen_committed = untouched ? -1 : facts->committed;
+    return foreign && planning->order->foreign ? OW_OK : ow_position_check_committed(facts, err);
 }
 
 static enum ow_status plan_partition(struct planning *planning,
@@ -137,9 +120,14 @@ static enum ow_status plan_partition(struct planning *planning,
         .to = position == NULL ? -1 : position->next_offset,
         .committed = committed->offset,
     };
-    OW_TRY(check_committed(planning, committed, err));
+    const struct ow_durable durable = ow_durable_of(position);
+    planning->question = (struct ow_assign_question){
+        .facts = ow_assign_facts(planning->options, &durable, committed)};
+    OW_TRY(check_committed(planning, err));
     OW_TRY(source->ops->bounds(source, committed->topic, committed->partition, &change->low,
                                &change->end, err));
+    planning->question.low = change->low;
+    planning->question.high = change->end;
     return plan_one(planning, err);
 }
 
