@@ -1,11 +1,12 @@
--- The store's fixed tables, schema version 1. Run once, in the transaction that creates a store; the tables of the
+-- The store's fixed tables, schema version 2. Run once, in the transaction that creates a store; the tables of the
 -- machines (entities, records) are made by lib/store/store_machine.c. Names are a contract (DESIGN 6): outside readers
--- and the oracle build on them. A change here needs a migration step, a new user_version and a fixture of the old one.
+-- and the oracle build on them. A change here needs a migration step (store_to_<version>.sql), a new user_version and a
+-- fixture of the old one.
 --
 -- All tables are STRICT: without it 1, '1' and x'31' would be three different keys.
 
 PRAGMA application_id = 0x4f4e4345; -- "ONCE"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 CREATE TABLE ow_meta (
     key TEXT NOT NULL PRIMARY KEY,
@@ -64,6 +65,9 @@ CREATE TABLE ow_position (
     quarantined INTEGER NOT NULL,
     filtered INTEGER NOT NULL,
     reread INTEGER NOT NULL,
+    began_epoch INTEGER NOT NULL,    -- of the store, when the incarnation was adopted; 0: the first one
+    began_ref INTEGER NOT NULL,      -- the next number then: rows with lower ones are of the incarnations before
+    began_sighting INTEGER NOT NULL, -- the rowid of the last sighting then
     PRIMARY KEY (topic, partition, incarnation)
 ) STRICT, WITHOUT ROWID;
 
@@ -172,3 +176,14 @@ CREATE TABLE ow_quarantine (
 CREATE INDEX ow_quarantine_place ON ow_quarantine (topic, partition, offset);
 CREATE UNIQUE INDEX ow_quarantine_conflict ON ow_quarantine (conflict_ref, conflict_fingerprint)
     WHERE conflict_ref IS NOT NULL;
+
+-- What people have decided, in the transaction that does it.
+CREATE TABLE ow_audit (
+    id INTEGER NOT NULL PRIMARY KEY, -- counts from 1
+    at_ms INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    command TEXT NOT NULL, -- positions set, …
+    subject TEXT NOT NULL, -- what it was done to: topic[partition], …
+    detail TEXT NOT NULL,  -- JSON: what was changed
+    why TEXT NOT NULL
+) STRICT;

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "claims_seed.h"
+#include "engine/assign.h"
 #include "kafka/reader.h"
 
 #include <inttypes.h>
@@ -18,16 +19,6 @@ struct reading {
     struct ow_arena arena, scratch; /* of the reading; of one record */
 };
 
-static const struct ow_position *position_of(const struct ow_position *positions,
-                                             const struct ow_kafka_range *range)
-{
-    while (positions != NULL && (positions->partition != range->partition ||
-                                 !ow_slice_equals_text(positions->topic, range->topic))) {
-        positions = positions->next;
-    }
-    return positions;
-}
-
 /*
  * Where the worker will begin, by its own rule (ow_position_resume): what lies below it will never
  * come to it, what lies above must not be claimed. -1: kafka.start decides.
@@ -38,19 +29,13 @@ static enum ow_status find_begin(const struct reading *reading,
                                  struct ow_err *err)
 {
     const struct ow_seed_session *session = &reading->seed->session;
-    const struct ow_assignment_facts facts = {
-        .topic = committed->topic,
-        .partition = committed->partition,
-        .stored = position != NULL,
-        .next_offset = position == NULL ? 0 : position->next_offset,
-        .high_offset = position == NULL ? 0 : position->high_offset,
-        .seen_committed = position == NULL ? -1 : position->seen_committed,
-        .committed = committed->offset,
-        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
+    const struct ow_consume_options next = {
         .store_id = ow_store_id(session->store),
         .epoch = ow_store_epoch(session->store),
         .skips_honoured = session->config.skips_honoured,
     };
+    const struct ow_durable durable = ow_durable_of(position);
+    const struct ow_assignment_facts facts = ow_assign_facts(&next, &durable, committed);
     enum ow_resume resume = OW_RESUME_START;
     OW_TRY(ow_position_resume(&facts, &resume, ret_offset, err));
     if (resume == OW_RESUME_START) {
@@ -76,7 +61,9 @@ static enum ow_status plan(struct reading *reading, struct ow_err *err)
     for (size_t i = 0; i < all; i++) {
         struct ow_kafka_range range = ranges[i];
         int64_t begin = -1;
-        OW_TRY(find_begin(reading, &committed[i], position_of(positions, &range), &begin, err));
+        OW_TRY(find_begin(reading, &committed[i],
+                          ow_position_find(positions, ow_slice_of(range.topic), range.partition),
+                          &begin, err));
         begun += begin >= 0;
         range.until = begin < range.high ? begin : range.high;
         ow_log(OW_LOG_INFO, "seed_plan", "topic=%s partition=%d low=%" PRId64 " begin=%" PRId64,

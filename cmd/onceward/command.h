@@ -39,6 +39,7 @@ extern const struct ow_command ow_command_explain;
 extern const struct ow_command ow_command_claims;
 extern const struct ow_command ow_command_erase;
 extern const struct ow_command ow_command_seed;
+extern const struct ow_command ow_command_positions;
 extern const struct ow_command ow_command_machine;
 extern const struct ow_command ow_command_schema;
 extern const struct ow_command ow_command_version;

@@ -10,6 +10,7 @@
 #include "run_standby.h"
 #include "run_watchdog.h"
 #include "store/store.h"
+#include "store/survey.h"
 
 #include <jansson.h>
 
@@ -178,27 +179,6 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
     return status;
 }
 
-/* The counters of all partitions since the store began. */
-static enum ow_status sum_positions(struct run *run, int64_t counts[OW_OUTCOME_COUNT],
-                                    int64_t *ret_reread, struct ow_err *err)
-{
-    struct ow_arena arena;
-    ow_arena_init(&arena, (size_t)16 * 1024);
-    struct ow_position *positions = NULL;
-    const enum ow_status status = ow_store_positions(run->store, &arena, &positions, err);
-    memset(counts, 0, OW_OUTCOME_COUNT * sizeof(*counts));
-    *ret_reread = 0;
-    for (const struct ow_position *position = positions; status == OW_OK && position != NULL;
-         position = position->next) {
-        for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
-            counts[i] += position->counts[i];
-        }
-        *ret_reread += position->reread;
-    }
-    ow_arena_done(&arena);
-    return status;
-}
-
 /* Why records of this run were met more than once, by cause. */
 static json_t *duplicates_of(const struct ow_totals *totals)
 {
@@ -229,16 +209,15 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
                                     const struct ow_totals *totals, double seconds,
                                     struct ow_err *err)
 {
-    int64_t counts[OW_OUTCOME_COUNT];
-    int64_t reread = 0;
-    OW_TRY(sum_positions(run, counts, &reread, err));
+    struct ow_survey_counters counters;
+    OW_TRY(ow_survey_counters(run->config.store_path, &counters, err));
     const double rate = seconds > 0 ? (double)totals->records / seconds : 0;
     OW_JSON *total = json_object();
     for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
         (void)json_object_set_new(total, ow_outcome_text((enum ow_outcome)i),
-                                  json_integer(counts[i]));
+                                  json_integer(counters.counts[i]));
     }
-    (void)json_object_set_new(total, "reread", json_integer(reread));
+    (void)json_object_set_new(total, "reread", json_integer(counters.reread));
     if (output != OW_OUTPUT_TABLE) {
         OW_JSON *summary =
             json_pack("{s:{s:I,s:f,s:f,s:o},s:O}", "run", "records", (json_int_t)totals->records,
@@ -252,10 +231,11 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
     print_duplicates(totals);
     (void)printf("\nin the store %s:\n", run->config.store_path);
     for (size_t i = 0; i < OW_OUTCOME_COUNT; i++) {
-        (void)printf("  %-12s %12lld\n", ow_outcome_text((enum ow_outcome)i), (long long)counts[i]);
+        (void)printf("  %-12s %12lld\n", ow_outcome_text((enum ow_outcome)i),
+                     (long long)counters.counts[i]);
     }
-    if (reread > 0) {
-        (void)printf("  %-12s %12lld\n", "reread", (long long)reread);
+    if (counters.reread > 0) {
+        (void)printf("  %-12s %12lld\n", "reread", (long long)counters.reread);
     }
     return OW_OK;
 }

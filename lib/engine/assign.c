@@ -76,17 +76,15 @@ static void see_topic(const struct ow_durable *durable, void *context)
 
 /* kafka.start is for a topic's first start; a partition added later begins at its beginning. */
 static enum ow_status find_start(const struct ow_consume_options *options,
-                                 struct ow_assigned *assigned, int64_t low, int64_t high,
-                                 struct ow_err *err)
+                                 const struct ow_assign_question *question,
+                                 struct ow_assigned *assigned, struct ow_err *err)
 {
-    struct topic_known known = {.topic = assigned->topic};
-    ow_durables_visit(ow_worker_durables(options->worker), see_topic, &known);
-    assigned->offset = low;
-    if (known.known || options->start == OW_START_EARLIEST) {
+    assigned->offset = question->low;
+    if (question->topic_known || options->start == OW_START_EARLIEST) {
         return OW_OK;
     }
     if (options->start == OW_START_LATEST) {
-        assigned->offset = high;
+        assigned->offset = question->high;
         return OW_OK;
     }
     return options->source->ops->offset_for_time(options->source, assigned->topic,
@@ -94,32 +92,91 @@ static enum ow_status find_start(const struct ow_consume_options *options,
                                                  &assigned->offset, err);
 }
 
-static enum ow_status refuse_lost(const struct ow_assigned *assigned, int64_t low, int64_t high,
-                                  struct ow_err *err)
+/*
+ * A topic never ends before what was handled of it, wherever the group has been moved to since:
+ * below the high mark its records would be taken for known ones.
+ */
+enum ow_status ow_assign_check_topic(const struct ow_assign_question *question, struct ow_err *err)
 {
-    if (assigned->offset > high) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: the topic ends at offset %lld, before our position %lld: it was "
-                       "re-created or truncated. "
-                       "What it holds now would be skipped or taken for known, so nothing was done",
-                       assigned->topic, (int)assigned->partition, (long long)high,
-                       (long long)assigned->offset);
+    const struct ow_assignment_facts *facts = &question->facts;
+    if (!facts->stored || question->high >= facts->high_offset) {
+        return OW_OK;
     }
-    if (assigned->offset < low) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: the topic begins at offset %lld, behind our position %lld: the "
-                       "records between were "
-                       "deleted before they were handled",
-                       assigned->topic, (int)assigned->partition, (long long)low,
-                       (long long)assigned->offset);
-    }
-    return OW_OK;
+    return ow_fail(err, OW_UNSAFE,
+                   "%s[%d]: the topic ends at offset %lld, and records up to %lld were handled: it "
+                   "was re-created or truncated. What it holds now would be skipped or taken for "
+                   "known, so nothing was done. To begin it anew: onceward positions adopt --topic "
+                   "%s --why TEXT",
+                   facts->topic, (int)facts->partition, (long long)question->high,
+                   (long long)facts->high_offset, facts->topic);
 }
 
-static const char *resume_text(enum ow_resume resume)
+static enum ow_status refuse_lost(const struct ow_assigned *assigned,
+                                  const struct ow_assign_question *question, struct ow_err *err)
+{
+    OW_TRY(ow_assign_check_topic(question, err));
+    if (assigned->offset >= question->low && assigned->offset <= question->high) {
+        return OW_OK;
+    }
+    if (assigned->resume == OW_RESUME_STORED) {
+        return ow_fail(err, OW_UNSAFE,
+                       "%s[%d]: the topic begins at offset %lld, behind our position %lld: the "
+                       "records between were deleted before they were handled. To go on without "
+                       "them: onceward positions accept-lost --topic %s --partition %d --why TEXT",
+                       assigned->topic, (int)assigned->partition, (long long)question->low,
+                       (long long)assigned->offset, assigned->topic, (int)assigned->partition);
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "%s[%d]: the group is at offset %lld, and the topic reaches from %lld to %lld. "
+                   "To say where to go on: onceward positions set --topic %s --partition %d "
+                   "--offset N --why TEXT, or --to-earliest instead of --offset N",
+                   assigned->topic, (int)assigned->partition, (long long)assigned->offset,
+                   (long long)question->low, (long long)question->high, assigned->topic,
+                   (int)assigned->partition);
+}
+
+const char *ow_resume_text(enum ow_resume resume)
 {
     static const char *const texts[] = {"position", "start", "committed", "rewound", "skipped"};
     return texts[resume];
+}
+
+struct ow_assignment_facts ow_assign_facts(const struct ow_consume_options *options,
+                                           const struct ow_durable *durable,
+                                           const struct ow_partition_offset *committed)
+{
+    return (struct ow_assignment_facts){
+        .topic = committed->topic,
+        .partition = committed->partition,
+        .stored = durable->stored,
+        .next_offset = durable->next_offset,
+        .high_offset = durable->high_offset,
+        .seen_committed = durable->seen_committed,
+        .began_epoch = durable->began_epoch,
+        .committed = committed->offset,
+        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
+        .store_id = options->store_id,
+        .epoch = options->epoch,
+        .restored = options->restored,
+        .skips_honoured = options->skips_honoured,
+    };
+}
+
+enum ow_status ow_assign_judge(const struct ow_consume_options *options,
+                               const struct ow_assign_question *question,
+                               struct ow_assigned *ret_assigned, struct ow_err *err)
+{
+    struct ow_assigned assigned = {.topic = question->facts.topic,
+                                   .partition = question->facts.partition,
+                                   .committed = question->facts.committed};
+    OW_TRY(ow_position_resume(&question->facts, &assigned.resume, &assigned.offset, err));
+    if (assigned.resume == OW_RESUME_START) {
+        OW_TRY(find_start(options, question, &assigned, err));
+    }
+    OW_TRY(refuse_lost(&assigned, question, err));
+    assigned.check_anchor = assigned.resume == OW_RESUME_STORED && assigned.offset > question->low;
+    *ret_assigned = assigned;
+    return OW_OK;
 }
 
 static enum ow_status plan_partition(const struct ow_consume_options *options,
@@ -129,44 +186,22 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
                                      struct ow_err *err)
 {
     struct ow_durable durable = {0};
-    (void)ow_durables_get(ow_worker_durables(options->worker), committed->topic,
-                          committed->partition, &durable);
-    const struct ow_assignment_facts facts = {
-        .topic = committed->topic,
-        .partition = committed->partition,
-        .stored = durable.stored,
-        .next_offset = durable.next_offset,
-        .high_offset = durable.high_offset,
-        .seen_committed = durable.seen_committed,
-        .committed = committed->offset,
-        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
-        .store_id = options->store_id,
-        .epoch = options->epoch,
-        .epoch_is_unused = !durable.any_sent,
-        .restored = options->restored,
-        .skips_honoured = options->skips_honoured,
-    };
-    *assigned = (struct ow_assigned){.topic = committed->topic,
-                                     .partition = committed->partition,
-                                     .committed = committed->offset};
-    OW_TRY(ow_position_resume(&facts, &assigned->resume, &assigned->offset, err));
-
-    int64_t low = 0;
-    int64_t high = 0;
+    struct topic_known known = {.topic = committed->topic};
+    struct ow_durables *durables = ow_worker_durables(options->worker);
+    (void)ow_durables_get(durables, committed->topic, committed->partition, &durable);
+    ow_durables_visit(durables, see_topic, &known);
+    struct ow_assign_question question = {.facts = ow_assign_facts(options, &durable, committed),
+                                          .topic_known = known.known};
     OW_TRY(options->source->ops->bounds(options->source, committed->topic, committed->partition,
-                                        &low, &high, err));
-    if (assigned->resume == OW_RESUME_START) {
-        OW_TRY(find_start(options, assigned, low, high, err));
-    }
-    OW_TRY(refuse_lost(assigned, low, high, err));
-    assigned->check_anchor = assigned->resume == OW_RESUME_STORED && assigned->offset > low;
+                                        &question.low, &question.high, err));
+    OW_TRY(ow_assign_judge(options, &question, assigned, err));
     *fetch = *committed;
     fetch->offset = assigned->check_anchor ? assigned->offset - 1 : assigned->offset;
-    *ret_end = high;
+    *ret_end = question.high;
     ow_log(OW_LOG_INFO, "assigned",
            "topic=%s partition=%d offset=%lld by=%s committed=%lld end=%lld", assigned->topic,
-           (int)assigned->partition, (long long)assigned->offset, resume_text(assigned->resume),
-           (long long)assigned->committed, (long long)high);
+           (int)assigned->partition, (long long)assigned->offset, ow_resume_text(assigned->resume),
+           (long long)assigned->committed, (long long)question.high);
     return OW_OK;
 }
 

@@ -27,6 +27,16 @@ static struct ow_durable_entry *entry_of(struct ow_durables *durables,
     return partition->durable_entry;
 }
 
+struct ow_durable ow_durable_of(const struct ow_position *position)
+{
+    return position == NULL ? (struct ow_durable){.seen_committed = -1}
+                            : (struct ow_durable){.stored = position->stored,
+                                                  .next_offset = position->next_offset,
+                                                  .high_offset = position->high_offset,
+                                                  .seen_committed = position->seen_committed,
+                                                  .began_epoch = position->began_epoch};
+}
+
 void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *partitions,
                           uint32_t generation)
 {
@@ -40,6 +50,7 @@ void ow_durables_exchange(struct ow_durables *durables, struct ow_partitions *pa
         entry->durable.next_offset = partition->settled.next_offset;
         entry->durable.high_offset = partition->settled.high_offset;
         entry->durable.seen_committed = partition->settled.seen_committed;
+        entry->durable.began_epoch = partition->settled.began_epoch;
         partition->has_committed = partition->has_committed || entry->committed;
         entry->committed = false;
     }

@@ -22,7 +22,11 @@ struct ow_durable {
     int64_t next_offset, high_offset;
     int64_t seen_committed;
     bool any_sent; /* a commit of ours may have arrived since _init; the same for all */
+    int64_t began_epoch;
 };
+
+/* Of a position of the store; NULL: there is none. */
+struct ow_durable ow_durable_of(const struct ow_position *position);
 
 struct ow_durable_entry {
     struct ow_durable durable;

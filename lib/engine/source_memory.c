@@ -13,7 +13,7 @@ struct log {
     const char *topic;
     int32_t partition;
     struct log_record *first, **end;
-    int64_t end_offset;
+    int64_t low_offset, end_offset;
     int64_t committed; /* -1: none */
     char metadata[OW_METADATA_BYTES];
     struct log *next;
@@ -117,6 +117,27 @@ void ow_memory_broker_skip(struct ow_memory_broker *broker, const char *topic, i
     log->end_offset = to_offset > log->end_offset ? to_offset : log->end_offset;
 }
 
+void ow_memory_broker_recreate(struct ow_memory_broker *broker, const char *topic,
+                               int32_t partition)
+{
+    struct log *log = find_log(broker, ow_slice_of(topic), partition);
+    log->first = NULL;
+    log->end = &log->first;
+    log->low_offset = log->end_offset = 0;
+}
+
+void ow_memory_broker_delete(struct ow_memory_broker *broker, const char *topic, int32_t partition,
+                             int64_t before_offset)
+{
+    struct log *log = find_log(broker, ow_slice_of(topic), partition);
+    OW_REQUIRE(before_offset <= log->end_offset);
+    while (log->first != NULL && log->first->record.offset < before_offset) {
+        log->first = log->first->next;
+    }
+    log->end = log->first == NULL ? &log->first : log->end;
+    log->low_offset = before_offset > log->low_offset ? before_offset : log->low_offset;
+}
+
 void ow_memory_broker_members(struct ow_memory_broker *broker, int32_t count)
 {
     broker->member_count = count;
@@ -214,8 +235,9 @@ static enum ow_status memory_bounds(struct ow_source *source, const char *topic,
                                     int64_t *ret_low, int64_t *ret_high, struct ow_err *err)
 {
     (void)err;
-    *ret_low = 0;
-    *ret_high = find_log(memory_of(source)->broker, ow_slice_of(topic), partition)->end_offset;
+    const struct log *log = find_log(memory_of(source)->broker, ow_slice_of(topic), partition);
+    *ret_low = log->low_offset;
+    *ret_high = log->end_offset;
     return OW_OK;
 }
 

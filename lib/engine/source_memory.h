@@ -24,6 +24,13 @@ void ow_memory_broker_append(struct ow_memory_broker *broker, const struct ow_re
 /* The partition ends at to_offset from now on: transaction markers, which nobody is given. */
 void ow_memory_broker_skip(struct ow_memory_broker *broker, const char *topic, int32_t partition,
                            int64_t to_offset);
+/* The partition is empty and begins at 0 again, as another topic of the name does. What the group
+ * has committed stays. */
+void ow_memory_broker_recreate(struct ow_memory_broker *broker, const char *topic,
+                               int32_t partition);
+/* Records before an offset are deleted: the partition begins there. */
+void ow_memory_broker_delete(struct ow_memory_broker *broker, const char *topic, int32_t partition,
+                             int64_t before_offset);
 /* How many members the group says it has; 1 unless told otherwise. */
 void ow_memory_broker_members(struct ow_memory_broker *broker, int32_t count);
 /* The group's committed offset, as an operator's tool would set it (without metadata). */

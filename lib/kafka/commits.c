@@ -123,15 +123,11 @@ static void queue_done(rd_kafka_queue_t **queue)
  * rd_kafka_commit() waits without a limit, so the answer is taken from a queue of our own; where it
  * comes too late, it finds that queue gone.
  */
-static enum ow_status send_and_wait(struct ow_kafka_member *member, struct ow_err *err)
+enum ow_status ow_kafka_commits_now(struct ow_kafka_member *member,
+                                    const rd_kafka_topic_partition_list_t *list, struct ow_err *err)
 {
-    if (member->talk.down) {
-        return ow_fail(err, OW_TEMPORARY, "cannot commit: no broker can be reached");
-    }
     OW_CLEANUP(queue_done) rd_kafka_queue_t *queue = rd_kafka_queue_new(member->rk);
-    rd_kafka_resp_err_t code =
-        rd_kafka_commit_queue(member->rk, member->commits_waiting, queue, NULL, NULL);
-    ow_kafka_member_list_done(&member->commits_waiting);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(member->rk, list, queue, NULL, NULL);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return ow_kafka_member_fail(err, code, "cannot commit");
     }
@@ -154,6 +150,16 @@ static enum ow_status send_and_wait(struct ow_kafka_member *member, struct ow_er
         return ow_kafka_member_fail(err, code, "a commit was not taken");
     }
     return OW_OK;
+}
+
+static enum ow_status send_and_wait(struct ow_kafka_member *member, struct ow_err *err)
+{
+    if (member->talk.down) {
+        return ow_fail(err, OW_TEMPORARY, "cannot commit: no broker can be reached");
+    }
+    OW_KAFKA_LIST *list = member->commits_waiting;
+    member->commits_waiting = NULL;
+    return ow_kafka_commits_now(member, list, err);
 }
 
 enum ow_status ow_kafka_commits_add(struct ow_source *source,

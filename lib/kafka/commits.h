@@ -23,6 +23,11 @@ enum ow_status ow_kafka_commits_add(struct ow_source *source,
 /* See struct ow_source_ops: commits_taken. What is refused waits again. */
 bool ow_kafka_commits_taken(struct ow_source *source);
 
+/* Sends a list by itself, and waits for the answer. */
+enum ow_status ow_kafka_commits_now(struct ow_kafka_member *member,
+                                    const rd_kafka_topic_partition_list_t *list,
+                                    struct ow_err *err);
+
 /* Sends what waits, where it may; called at each poll. */
 void ow_kafka_commits_send(struct ow_kafka_member *member);
 

@@ -30,6 +30,7 @@ struct ow_kafka_member {
     struct ow_slice *topics;
     size_t topic_count;
     const char *group;
+    const char *ghost; /* ids of members that begin so are ours, and nobody any more; NULL: none */
 
     rd_kafka_message_t *held; /* the record that was given out last */
     struct ow_header *headers;

@@ -145,6 +145,12 @@ static void group_list_done(const struct rd_kafka_group_list **list)
     }
 }
 
+/* Brokers make a static member's id of its instance id, a '-' and random text. */
+static bool is_ghost(const struct ow_kafka_member *member, const char *id)
+{
+    return member->ghost != NULL && strncmp(id, member->ghost, strlen(member->ghost)) == 0;
+}
+
 /* The mock cluster cannot describe groups; a group that is not found has no other member. */
 enum ow_status ow_kafka_offsets_member_count(struct ow_source *source, int32_t *ret_count,
                                              struct ow_err *err)
@@ -161,7 +167,9 @@ enum ow_status ow_kafka_offsets_member_count(struct ow_source *source, int32_t *
         return ow_kafka_member_fail(err, code, "cannot ask who is in the group");
     }
     for (int i = 0; i < list->group_cnt; i++) {
-        *ret_count += list->groups[i].member_cnt;
+        for (int j = 0; j < list->groups[i].member_cnt; j++) {
+            *ret_count += !is_ghost(member, list->groups[i].members[j].member_id);
+        }
     }
     return OW_OK;
 }

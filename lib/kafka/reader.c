@@ -1,20 +1,12 @@
 #include "kafka/reader.h"
 
-#include "base/log.h"
 #include "kafka/member.h"
 #include "kafka/message.h"
 #include "kafka/offsets.h"
-#include "kafka/settings.h"
+#include "kafka/outside.h"
 #include "kafka/trouble.h"
-#include "kafka/within.h"
 
 #include <stdlib.h>
-
-/*
- * A consumer that is in no group: it needs group.id, for librdkafka has one kind of consumer, but
- * without a subscription it never joins, and with explicit offsets and no automatic commit it
- * neither reads nor writes the group's.
- */
 
 struct ow_kafka_reader {
     struct ow_kafka_member member; /* the client and its talk; of a group it uses nothing */
@@ -27,66 +19,13 @@ struct ow_kafka_reader {
     size_t at_end;    /* the range whose last record was given out; SIZE_MAX: none */
 };
 
-static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
-{
-    struct ow_kafka_reader *reader = opaque;
-    ow_kafka_trouble_global(&reader->member, (rd_kafka_resp_err_t)code, reason);
-    rd_kafka_yield(rk);
-}
-
-/* What matters comes as an error too. */
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    (void)rk;
-    (void)text;
-    ow_log(OW_LOG_DEBUG, "kafka", "facility=%s level=%d", facility, level);
-}
-
-static struct ow_kafka_reader *create(const struct ow_kafka_options *options)
+static struct ow_kafka_reader *create(void)
 {
     struct ow_kafka_reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) {
         OW_IMPOSSIBLE("out of memory");
     }
-    struct ow_kafka_member *member = &reader->member;
-    ow_arena_init(&member->arena, 4096);
-    ow_kafka_talk_init(&member->talk, ow_clock_system());
-    member->group = ow_arena_text(&member->arena, ow_slice_of(options->group));
-    member->topics = OW_ARENA_ARRAY(&member->arena, options->topic_count, struct ow_slice);
-    member->topic_count = options->topic_count;
-    for (size_t i = 0; i < options->topic_count; i++) {
-        member->topics[i] = ow_arena_copy(&member->arena, ow_slice_of(options->topics[i]));
-    }
     return reader;
-}
-
-static enum ow_status connect_client(struct ow_kafka_reader *reader,
-                                     const struct ow_kafka_options *options, struct ow_err *err)
-{
-    struct ow_kafka_options own = *options;
-    own.instance_id = NULL; /* nobody's place in the group is taken */
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    const enum ow_status status = ow_kafka_settings_apply(conf, &own, err);
-    if (status != OW_OK) {
-        rd_kafka_conf_destroy(conf);
-        return status;
-    }
-    rd_kafka_conf_set_opaque(conf, reader);
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_log_cb(conf, on_log);
-    char text[512];
-    reader->member.rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-    if (reader->member.rk == NULL) {
-        const bool refused = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG;
-        rd_kafka_conf_destroy(conf);
-        return ow_fail(err, refused ? OW_BAD_CONFIG : OW_FAILED,
-                       "kafka.properties: librdkafka %s: %s", rd_kafka_version_str(), text);
-    }
-    rd_kafka_resp_err_t code = rd_kafka_poll_set_consumer(reader->member.rk);
-    OW_INVARIANT(code == RD_KAFKA_RESP_ERR_NO_ERROR);
-    code = rd_kafka_set_log_queue(reader->member.rk, NULL);
-    OW_INVARIANT(code == RD_KAFKA_RESP_ERR_NO_ERROR);
-    return OW_OK;
 }
 
 static enum ow_status find_partitions(struct ow_kafka_reader *reader, const char *topic,
@@ -117,7 +56,7 @@ static enum ow_status find_partitions(struct ow_kafka_reader *reader, const char
 static enum ow_status open_all(struct ow_kafka_reader *reader,
                                const struct ow_kafka_options *options, struct ow_err *err)
 {
-    OW_TRY(connect_client(reader, options, err));
+    OW_TRY(ow_kafka_outside_connect(&reader->member, options, err));
     for (size_t i = 0; i < reader->member.topic_count; i++) {
         OW_TRY(find_partitions(reader, (const char *)reader->member.topics[i].ptr, err));
     }
@@ -129,7 +68,7 @@ enum ow_status ow_kafka_reader_open(const struct ow_kafka_options *options,
 {
     OW_REQUIRE(options->group != NULL && options->topic_count > 0);
     enum { CLOSE_MS = 5000 };
-    struct ow_kafka_reader *reader = create(options);
+    struct ow_kafka_reader *reader = create();
     const enum ow_status status = open_all(reader, options, err);
     if (status != OW_OK) {
         (void)ow_kafka_reader_close(reader, CLOSE_MS); /* left behind where it hangs */
@@ -289,26 +228,14 @@ enum ow_status ow_kafka_reader_poll(struct ow_kafka_reader *reader, int timeout_
     return ret_read->kind == OW_KAFKA_READ_IDLE ? give_waiting(reader, ret_read, err) : OW_OK;
 }
 
-/* There is no group to leave: with nothing assigned, closing asks nobody. */
-static void destroy_client(void *context)
-{
-    rd_kafka_t *rk = context;
-    (void)rd_kafka_assign(rk, NULL);
-    rd_kafka_destroy(rk);
-}
-
 bool ow_kafka_reader_close(struct ow_kafka_reader *reader, int deadline_ms)
 {
     if (reader == NULL) {
         return true;
     }
-    ow_kafka_message_release(&reader->member);
-    if (reader->member.rk != NULL &&
-        !ow_kafka_within(deadline_ms, destroy_client, reader->member.rk)) {
+    if (!ow_kafka_outside_disconnect(&reader->member, deadline_ms)) {
         return false;
     }
-    ow_arena_done(&reader->member.arena);
-    free(reader->member.headers);
     free(reader->all);
     free(reader->ended);
     free(reader);

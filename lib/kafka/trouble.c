@@ -86,9 +86,9 @@ static bool stop_partition(struct ow_kafka_member *member, const rd_kafka_messag
         member->stop = ow_fail(
             &member->stop_err, OW_UNSAFE,
             "%s is not in the log (any more): it was cut before we read it, or the topic was "
-            "re-created; compare 'onceward positions list' with the topic, then 'onceward "
-            "positions accept-lost' or 'onceward positions adopt' (%s)",
-            place_of(message).text, detail);
+            "re-created; the next start, and 'onceward positions list', tell which: then onceward "
+            "positions accept-lost --topic %s --why TEXT, or adopt instead of accept-lost (%s)",
+            place_of(message).text, rd_kafka_topic_name(message->rkt), detail);
         return true;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:

@@ -3,8 +3,8 @@
 #include "base/contract.h"
 #include "model/outcome.h"
 
-static const char *const skipped = "skipped";
-static const char *const lost = "lost";
+const char ow_ledger_skipped[] = "skipped";
+const char ow_ledger_lost[] = "lost";
 
 const char *ow_ledger_outcome(struct ow_slice text)
 {
@@ -13,14 +13,15 @@ const char *ow_ledger_outcome(struct ow_slice text)
             return ow_outcome_text((enum ow_outcome)outcome);
         }
     }
-    return ow_slice_equals_text(text, skipped) ? skipped
-           : ow_slice_equals_text(text, lost)  ? lost
-                                               : NULL;
+    return ow_slice_equals_text(text, ow_ledger_skipped) ? ow_ledger_skipped
+           : ow_slice_equals_text(text, ow_ledger_lost)  ? ow_ledger_lost
+                                                         : NULL;
 }
 
 static bool is_open(const struct ow_run *run)
 {
-    return strcmp(run->outcome, skipped) == 0 || strcmp(run->outcome, lost) == 0;
+    return strcmp(run->outcome, ow_ledger_skipped) == 0 ||
+           strcmp(run->outcome, ow_ledger_lost) == 0;
 }
 
 /* The run that ends where this one begins; NULL: the ledger begins with this one, for the
@@ -236,13 +237,13 @@ void ow_ledger_add(struct ow_ledger *ledger, struct ow_arena *arena, int64_t nex
     merge_with_next(ledger, ledger->at);
 }
 
-void ow_ledger_skip(struct ow_ledger *ledger, struct ow_arena *arena, int64_t first_offset,
-                    int64_t last_offset)
+void ow_ledger_leave_out(struct ow_ledger *ledger, struct ow_arena *arena, int64_t first_offset,
+                         int64_t last_offset, const char *outcome)
 {
     struct ow_run *last = ledger->last;
     const bool behind = last != NULL && last->last_offset < first_offset;
     OW_REQUIRE(behind || ledger->first == NULL || last_offset < ledger->first->first_offset);
-    const struct ow_run given = new_run(first_offset, last_offset, skipped, 0);
+    const struct ow_run given = new_run(first_offset, last_offset, outcome, 0);
     struct ow_run *run = insert(ledger, arena, behind ? last : NULL, &given);
     merge_with_next(ledger, run);
     if (behind) {

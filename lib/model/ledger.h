@@ -48,8 +48,10 @@ void ow_ledger_add(struct ow_ledger *ledger, struct ow_arena *arena, int64_t nex
 /* There is no record from next_offset up to (excluding) to_offset: open offsets join the run before
  * them, too. */
 void ow_ledger_pass(struct ow_ledger *ledger, int64_t next_offset, int64_t to_offset);
-/* Offsets in front of all runs, or behind, that nobody has looked at. */
-void ow_ledger_skip(struct ow_ledger *ledger, struct ow_arena *arena, int64_t first_offset,
-                    int64_t last_offset);
+/* Offsets in front of all runs, or behind, that nobody has looked at: ow_ledger_skipped or _lost.
+ */
+extern const char ow_ledger_skipped[], ow_ledger_lost[];
+void ow_ledger_leave_out(struct ow_ledger *ledger, struct ow_arena *arena, int64_t first_offset,
+                         int64_t last_offset, const char *outcome);
 
 #endif

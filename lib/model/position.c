@@ -15,6 +15,15 @@ enum ow_sight ow_position_sight(const struct ow_position *position, int64_t offs
                : OW_SIGHT_REREAD;
 }
 
+struct ow_position *ow_position_find(struct ow_position *list, struct ow_slice topic,
+                                     int32_t partition)
+{
+    while (list != NULL && (list->partition != partition || !ow_slice_equal(list->topic, topic))) {
+        list = list->next;
+    }
+    return list;
+}
+
 void ow_position_copy(struct ow_position *to, struct ow_arena *arena,
                       const struct ow_position *from)
 {
@@ -47,13 +56,37 @@ void ow_position_handled(struct ow_position *position, struct ow_arena *arena, i
     move_to(position, offset + 1);
 }
 
-void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+/* The record before to_offset was not handled, so nothing is known of it. */
+static void leave_out(struct ow_position *position, struct ow_arena *arena, int64_t to_offset,
+                      const char *outcome)
 {
     if (to_offset > position->high_offset) {
-        ow_ledger_skip(&position->ledger, arena, position->high_offset, to_offset - 1);
+        ow_ledger_leave_out(&position->ledger, arena, position->high_offset, to_offset - 1,
+                            outcome);
     }
     position->has_anchor = false;
     move_to(position, to_offset);
+}
+
+void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+{
+    leave_out(position, arena, to_offset, ow_ledger_skipped);
+}
+
+void ow_position_lose(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
+{
+    leave_out(position, arena, to_offset, ow_ledger_lost);
+}
+
+struct ow_position ow_position_next_incarnation(const struct ow_position *position, int64_t offset)
+{
+    return (struct ow_position){.topic = position->topic,
+                                .partition = position->partition,
+                                .incarnation = position->incarnation + 1,
+                                .next_offset = offset,
+                                .high_offset = offset,
+                                .seen_committed = -1,
+                                .dirty = true};
 }
 
 void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset)
@@ -62,7 +95,8 @@ void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, in
     const struct ow_run *first = position->ledger.first;
     const int64_t first_offset = first == NULL ? position->high_offset : first->first_offset;
     if (to_offset < first_offset) {
-        ow_ledger_skip(&position->ledger, arena, to_offset, first_offset - 1);
+        ow_ledger_leave_out(&position->ledger, arena, to_offset, first_offset - 1,
+                            ow_ledger_skipped);
     }
     position->has_anchor = position->has_anchor && position->next_offset == to_offset;
     move_to(position, to_offset);
@@ -118,47 +152,67 @@ struct ow_metadata ow_metadata_parse(struct ow_slice text)
 }
 
 /* We commit what is durable, so an offset of ours beyond what the store has handled tells of a
- * newer file. */
+ * newer file. Not one from before another topic was adopted: that was of the one before. */
 static bool is_ahead(const struct ow_assignment_facts *facts)
 {
     return facts->stored && facts->metadata.offset == facts->committed &&
-           facts->committed > facts->high_offset;
+           facts->metadata.epoch >= facts->began_epoch && facts->committed > facts->high_offset;
 }
 
-static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, struct ow_err *err)
+/* Nothing is known of an offset that we committed: this file is from before that. */
+static bool is_unknown(const struct ow_assignment_facts *facts)
 {
+    return !facts->stored && facts->metadata.offset == facts->committed;
+}
+
+static enum ow_status refuse_other_store(const struct ow_assignment_facts *facts,
+                                         struct ow_err *err)
+{
+    return ow_fail(err, OW_UNSAFE,
+                   "%s[%d]: the group's offset %lld was committed by another onceward store (%s, "
+                   "ours is %s): its claims are not here, so going on would apply everything "
+                   "again. Use that store, or another kafka.group; where that store is gone for "
+                   "good: onceward positions set --topic %s --partition %d --offset N --foreign "
+                   "--why TEXT",
+                   facts->topic, (int)facts->partition, (long long)facts->committed,
+                   facts->metadata.store_id, facts->store_id, facts->topic, (int)facts->partition);
+}
+
+static enum ow_status refuse_older_copy(const struct ow_assignment_facts *facts, const char *known,
+                                        struct ow_err *err)
+{
+    return ow_fail(err, OW_UNSAFE,
+                   "%s[%d]: this store committed offset %lld for the group in its epoch %lld, and "
+                   "this file %s: it is an older copy. Use the newer file, or, if this is a "
+                   "restored backup, run once with --restored",
+                   facts->topic, (int)facts->partition, (long long)facts->committed,
+                   (long long)facts->metadata.epoch, known);
+}
+
+enum ow_status ow_position_check_committed(const struct ow_assignment_facts *facts,
+                                           struct ow_err *err)
+{
+    char known[64];
+    if (!facts->metadata.ours) {
+        return OW_OK;
+    }
     if (strcmp(facts->metadata.store_id, facts->store_id) != 0) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: the group's offset %lld was committed by another onceward store "
-                       "(%s, ours is %s): its "
-                       "claims are not here, so going on would apply everything again. Use that "
-                       "store, or another "
-                       "kafka.group",
-                       facts->topic, (int)facts->partition, (long long)facts->committed,
-                       facts->metadata.store_id, facts->store_id);
+        return refuse_other_store(facts, err);
     }
-    if (facts->metadata.epoch > facts->epoch && !facts->restored) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: the group's offset was committed in epoch %lld of this store, and "
-                       "this file is at epoch "
-                       "%lld: it is an older copy. Use the newer file, or, if this is a restored "
-                       "backup, run once with "
-                       "--restored",
-                       facts->topic, (int)facts->partition, (long long)facts->metadata.epoch,
-                       (long long)facts->epoch);
+    if (facts->restored) {
+        return OW_OK;
     }
-    if (is_ahead(facts) && !facts->restored) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: this store committed offset %lld for the group, and this file has "
-                       "handled records up to "
-                       "%lld: it is an older copy. Use the newer file, or, if this is a restored "
-                       "backup, run once with "
-                       "--restored",
-                       facts->topic, (int)facts->partition, (long long)facts->committed,
+    if (facts->metadata.epoch > facts->epoch) {
+        (void)snprintf(known, sizeof(known), "is at epoch %lld", (long long)facts->epoch);
+        return refuse_older_copy(facts, known, err);
+    }
+    if (is_ahead(facts)) {
+        (void)snprintf(known, sizeof(known), "has handled records up to %lld",
                        (long long)facts->high_offset);
+        return refuse_older_copy(facts, known, err);
     }
     /* Both copies count on from the same epoch, so they can meet in one. */
-    if (facts->metadata.epoch == facts->epoch && facts->epoch_is_unused && !facts->restored) {
+    if (facts->metadata.epoch == facts->epoch && facts->epoch_is_unused) {
         return ow_fail(
             err, OW_UNSAFE,
             "%s[%d]: the group's offset was committed in epoch %lld of this store, which "
@@ -167,45 +221,32 @@ static enum ow_status refuse_foreign(const struct ow_assignment_facts *facts, st
             "once with --restored",
             facts->topic, (int)facts->partition, (long long)facts->epoch);
     }
-    return OW_OK;
+    return is_unknown(facts) ? refuse_older_copy(facts, "has no position of it", err) : OW_OK;
 }
 
 /* The store has no position: what the group says is where it starts, if it says anything. */
-static enum ow_status resume_without_position(const struct ow_assignment_facts *facts,
-                                              enum ow_resume *ret_resume, int64_t *ret_offset,
-                                              struct ow_err *err)
+static void resume_without_position(const struct ow_assignment_facts *facts,
+                                    enum ow_resume *ret_resume, int64_t *ret_offset)
 {
-    if (facts->committed < 0) {
-        *ret_resume = OW_RESUME_START;
-        return OW_OK;
+    *ret_resume = facts->committed < 0 ? OW_RESUME_START : OW_RESUME_COMMITTED;
+    if (facts->committed >= 0) {
+        *ret_offset = facts->committed;
     }
-    if (facts->metadata.ours && facts->metadata.offset == facts->committed && !facts->restored) {
-        return ow_fail(err, OW_UNSAFE,
-                       "%s[%d]: this store committed offset %lld for the group but has no position "
-                       "of it: the file is an "
-                       "older copy. Use the newer file, or, if this is a restored backup, run once "
-                       "with --restored",
-                       facts->topic, (int)facts->partition, (long long)facts->committed);
-    }
-    *ret_resume = OW_RESUME_COMMITTED;
-    *ret_offset = facts->committed;
-    return OW_OK;
 }
 
 enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
                                   enum ow_resume *ret_resume, int64_t *ret_offset,
                                   struct ow_err *err)
 {
-    if (facts->metadata.ours) {
-        OW_TRY(refuse_foreign(facts, err));
-    }
+    OW_TRY(ow_position_check_committed(facts, err));
     if (!facts->stored) {
-        return resume_without_position(facts, ret_resume, ret_offset, err);
+        resume_without_position(facts, ret_resume, ret_offset);
+        return OW_OK;
     }
     /* Without an operator's hand the group's offset is what we committed, or is gone (expired): the
      * store knows better. */
     const bool ours_untouched = facts->metadata.ours && facts->metadata.offset == facts->committed;
-    const bool seen_before = !facts->metadata.ours && facts->committed == facts->seen_committed;
+    const bool seen_before = facts->committed == facts->seen_committed;
     *ret_resume = OW_RESUME_STORED;
     *ret_offset = facts->next_offset;
     if (facts->committed < 0 || ours_untouched || seen_before ||
@@ -220,10 +261,12 @@ enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
     if (!facts->skips_honoured) {
         return ow_fail(err, OW_UNSAFE,
                        "%s[%d]: somebody moved the group forward from %lld to %lld: the records "
-                       "between would never be "
-                       "handled. Move it back, or set kafka.skips: honour for one start",
+                       "between would never be handled. To handle them: onceward positions set "
+                       "--topic %s --partition %d --offset %lld --why TEXT. To leave them out: the "
+                       "same with --offset %lld --skip, or kafka.skips: honour for one start",
                        facts->topic, (int)facts->partition, (long long)facts->next_offset,
-                       (long long)facts->committed);
+                       (long long)facts->committed, facts->topic, (int)facts->partition,
+                       (long long)facts->next_offset, (long long)facts->committed);
     }
     *ret_resume = OW_RESUME_SKIPPED;
     *ret_offset = facts->committed;

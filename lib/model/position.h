@@ -16,6 +16,9 @@ enum ow_sight { OW_SIGHT_DROP, OW_SIGHT_NEW, OW_SIGHT_REREAD };
  */
 enum ow_sight ow_position_sight(const struct ow_position *position, int64_t offset);
 
+/* Of a list; NULL: there is none. */
+struct ow_position *ow_position_find(struct ow_position *list, struct ow_slice topic,
+                                     int32_t partition);
 /* *to = from, clean, with runs of its own in arena: before a batch, and back after it was written.
  */
 void ow_position_copy(struct ow_position *to, struct ow_arena *arena,
@@ -28,6 +31,12 @@ void ow_position_skip(struct ow_position *position, struct ow_arena *arena, int6
  * position everything is skipped until it is read.
  */
 void ow_position_rewind(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
+/* The topic begins at to_offset, behind the position: the ledger says "lost" for what nobody has
+ * looked at. */
+void ow_position_lose(struct ow_position *position, struct ow_arena *arena, int64_t to_offset);
+/* What there is now under the name of the topic is another one, from offset on: the next
+ * incarnation, without a ledger. The caller fills in when it began. */
+struct ow_position ow_position_next_incarnation(const struct ow_position *position, int64_t offset);
 
 /* Counts a handled record: moves next_offset and high_offset, and the ledger where it is new. Not
  * for dropped ones. */
@@ -55,6 +64,7 @@ struct ow_assignment_facts {
     int32_t partition;
     bool stored;                                      /* the store has a position */
     int64_t next_offset, high_offset, seen_committed; /* of that position */
+    int64_t began_epoch;                              /* likewise: of its incarnation */
     int64_t committed;                                /* the group's offset; -1: none */
     struct ow_metadata metadata;                      /* of that commit */
     const char *store_id;                             /* ours */
@@ -65,6 +75,11 @@ struct ow_assignment_facts {
     bool skips_honoured;  /* kafka.skips: honour */
 };
 
+/* UNSAFE where the group's offset was committed by another store, or by a newer copy of this one
+ * (unless restored): whoever goes on, or moves a position, must not do so over it. */
+enum ow_status ow_position_check_committed(const struct ow_assignment_facts *facts,
+                                           struct ow_err *err) OW_MUST_USE;
+
 enum ow_resume {
     OW_RESUME_STORED,    /* go on at the store's next_offset */
     OW_RESUME_START,     /* no position yet: kafka.start decides */
@@ -72,8 +87,8 @@ enum ow_resume {
     OW_RESUME_REWOUND,   /* an operator moved the group back: honoured */
     OW_RESUME_SKIPPED    /* an operator moved it forward, and that is allowed */
 };
-/* UNSAFE with a text that says what to do: a foreign store, an old copy, a skip that is not
- * allowed. */
+/* UNSAFE with a text that says what to do, as a command line: a foreign store, an old copy, a skip
+ * that is not allowed. */
 enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
                                   enum ow_resume *ret_resume, int64_t *ret_offset,
                                   struct ow_err *err) OW_MUST_USE;

@@ -118,6 +118,9 @@ struct ow_position {
     uint8_t anchor[OW_CLAIM_KEY_BYTES];
     int64_t counts[OW_OUTCOME_COUNT];
     int64_t reread;
+    /* When an operator adopted another topic under the name: the store's epoch, the next number and
+     * the last sighting then; 0 for the first incarnation. */
+    int64_t began_epoch, began_ref, began_sighting;
     bool stored; /* has a row */
     bool dirty;
     struct ow_ledger ledger;

@@ -114,7 +114,8 @@ static enum ow_status look_inside(struct look *look, const char *path, struct ow
     }
     const char *id = NULL;
     OW_TRY(ow_meta_get_text(&look->sql, "store_id", &look->arena, &id, err));
-    ow_check_good(look->check, "store", "'%s' is a store with schema version %d, id %s", path,
+    ow_check_good(look->check, "store", "'%s' is a store with schema version %s%d, id %s", path,
+                  kind == OW_STORE_KIND_OLDER ? "below the present, run will bring it up to " : "",
                   OW_STORE_SCHEMA_VERSION, id == NULL ? "unknown" : id);
     struct ow_hash_key key;
     OW_TRY(ow_store_key_load(&look->sql, look->hash_key_file, false, &key, err));

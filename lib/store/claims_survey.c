@@ -23,22 +23,6 @@ struct surveying {
     int64_t claimed; /* records that took a claim, ever */
 };
 
-static enum ow_status open_reader(struct ow_sql *sql, const char *path, struct ow_arena *arena,
-                                  const char **ret_resolved, struct ow_err *err)
-{
-    bool exists = false;
-    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
-    OW_TRY(ow_store_path_check(path, arena, ret_resolved, &exists, err));
-    if (!exists) {
-        return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", path);
-    }
-    OW_TRY(ow_sql_open(sql, *ret_resolved, OW_SQL_READER, err));
-    OW_TRY(ow_store_identify(sql, path, &kind, err));
-    return kind == OW_STORE_KIND_OURS
-               ? OW_OK
-               : ow_fail(err, OW_UNSAFE, "'%s' is empty: no store of onceward", path);
-}
-
 static enum ow_status read_sizes(struct surveying *at, const char *resolved, struct ow_err *err)
 {
     struct ow_sql *const sql = &at->sql;
@@ -242,7 +226,7 @@ static void estimate_growth(struct surveying *at)
 static enum ow_status run(struct surveying *at, struct ow_err *err)
 {
     const char *resolved = NULL;
-    OW_TRY(open_reader(&at->sql, at->options->path, at->arena, &resolved, err));
+    OW_TRY(ow_store_open_reader(&at->sql, at->options->path, at->arena, &resolved, err));
     OW_TRY(
         ow_sql_exec(&at->sql, "BEGIN", err)); /* the rows of one moment; then claims as they are */
     OW_TRY(read_sizes(at, resolved, err));
@@ -279,7 +263,7 @@ static enum ow_status read_rule(struct ow_sql *sql, const char *path, int64_t nu
     const char *resolved = NULL;
     char key[48];
     (void)snprintf(key, sizeof key, "fingerprint_rule.%lld", (long long)number);
-    OW_TRY(open_reader(sql, path, arena, &resolved, err));
+    OW_TRY(ow_store_open_reader(sql, path, arena, &resolved, err));
     return ow_meta_get_text(sql, key, arena, ret_text, err);
 }
 

@@ -13,17 +13,7 @@ static enum ow_status open_store(struct ow_explain *explain, struct ow_err *err)
 {
     const char *resolved = NULL;
     const char *path = explain->options->path;
-    bool exists = false;
-    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
-    OW_TRY(ow_store_path_check(path, explain->arena, &resolved, &exists, err));
-    if (!exists) {
-        return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", path);
-    }
-    OW_TRY(ow_sql_open(&explain->sql, resolved, OW_SQL_READER, err));
-    OW_TRY(ow_store_identify(&explain->sql, path, &kind, err));
-    if (kind == OW_STORE_KIND_EMPTY) {
-        return ow_fail(err, OW_UNSAFE, "'%s' is empty: no store of onceward", path);
-    }
+    OW_TRY(ow_store_open_reader(&explain->sql, path, explain->arena, &resolved, err));
     static const char *const texts[] = {
 #define OW_EXPLAIN_STATEMENT_TEXT(name, text) (text),
         OW_EXPLAIN_STATEMENT_TABLE(OW_EXPLAIN_STATEMENT_TEXT)

@@ -72,6 +72,7 @@ static enum ow_status read_first_outcome(struct ow_explain *explain, struct ow_e
     ow_sql_bind_cstr(read, event->place.topic);
     ow_sql_bind_i64(read, event->place.partition);
     ow_sql_bind_i64(read, event->place.offset);
+    ow_sql_bind_i64(read, event->ref); /* numbers tell which topic of that name it was */
     OW_TRY(ow_sql_step(read, &row, err));
     if (row) {
         if (ow_sql_i64(read, 1) >= event->place.offset) {

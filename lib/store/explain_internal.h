@@ -39,7 +39,7 @@
                  " WHERE ref = ? ORDER BY seen_at_ms, rowid")                                      \
     X(LEDGER, "SELECT outcome, last_offset FROM ow_ledger WHERE topic = ?1 AND partition = ?2"     \
               " AND incarnation = (SELECT max(incarnation) FROM ow_position"                       \
-              " WHERE topic = ?1 AND partition = ?2)"                                              \
+              " WHERE topic = ?1 AND partition = ?2 AND began_ref <= ?4)"                          \
               " AND first_offset <= ?3 ORDER BY first_offset DESC LIMIT 1")                        \
     X(CLAIM, "SELECT b.bucket, b.class, b.opened_at_ms, c.fingerprint, c.ref FROM ow_bucket b"     \
              " CROSS JOIN ow_claims c WHERE c.bucket = b.bucket AND c.key = ?")                    \

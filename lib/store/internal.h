@@ -18,7 +18,7 @@
 
 enum {
     OW_STORE_APPLICATION_ID = 0x4f4e4345, /* "ONCE", as in store.sql */
-    OW_STORE_SCHEMA_VERSION = 1,
+    OW_STORE_SCHEMA_VERSION = 2,
 };
 
 /* What is known without asking the file. Copied whole at commit and savepoint, and put back on
@@ -114,10 +114,18 @@ void ow_store_lock_cleared(int fd);
 void ow_store_unlock(int fd, enum ow_store_end end);
 
 /* store_schema.c */
-enum ow_store_kind { OW_STORE_KIND_EMPTY, OW_STORE_KIND_OURS };
+enum ow_store_kind {
+    OW_STORE_KIND_EMPTY,
+    OW_STORE_KIND_OURS,
+    OW_STORE_KIND_OLDER /* of an older schema version: its owner migrates it */
+};
 /* UNSAFE: not a database, another program's, a newer schema. Changes nothing. */
 enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_store_kind *ret_kind,
                                  struct ow_err *err);
+/* For those who only read, beside a worker: BAD_CONFIG where there is no file, UNSAFE where it
+ * cannot be read as it is. Close sql in any case. */
+enum ow_status ow_store_open_reader(struct ow_sql *sql, const char *path, struct ow_arena *arena,
+                                    const char **ret_resolved, struct ow_err *err);
 enum ow_status ow_store_create_schema(struct ow_sql *sql, int64_t now_ms, struct ow_err *err);
 /* Whether a row of PRAGMA integrity_check tells of a page that could not be read: SQLite puts an
  * I/O error there among the damage. (A page number that cannot be it tells otherwise, and never
@@ -126,6 +134,10 @@ bool ow_store_check_unread(struct ow_slice text);
 /* PRAGMA integrity_check: UNSAFE with its first line; STORE_UNKNOWN where a page could not be read.
  */
 enum ow_status ow_store_integrity(struct ow_sql *sql, struct ow_err *err);
+
+/* store_migrate.c: within the transaction that opens the store: from the schema version that the
+ * file has (*ret_from) to the present one. */
+enum ow_status ow_store_migrate(struct ow_sql *sql, int64_t *ret_from, struct ow_err *err);
 
 /* store_key.c: the store's hash key, in ow_meta or in a file of its own. */
 enum ow_status ow_store_key_load(struct ow_sql *sql, const char *key_file, bool is_new,
@@ -220,6 +232,8 @@ enum ow_status ow_kept_read(struct ow_store *store, struct ow_arena *arena, int6
                             const struct ow_kept **ret_kept, struct ow_err *err);
 
 /* position.c */
+/* A row of OW_POSITION_ALL_TEXT, without its ledger. */
+struct ow_position *ow_position_take_row(const struct ow_statement *read, struct ow_arena *arena);
 enum ow_status ow_position_write(struct ow_store *store, const struct ow_position *positions,
                                  struct ow_err *err);
 

@@ -5,7 +5,7 @@
 static enum ow_status write_one(struct ow_store *store, const struct ow_position *position,
                                 struct ow_err *err);
 
-static struct ow_position *take_row(const struct ow_statement *read, struct ow_arena *arena)
+struct ow_position *ow_position_take_row(const struct ow_statement *read, struct ow_arena *arena)
 {
     struct ow_position *position = OW_ARENA_NEW(arena, struct ow_position);
     position->topic = ow_sql_copy(read, 0, arena);
@@ -24,6 +24,9 @@ static struct ow_position *take_row(const struct ow_statement *read, struct ow_a
             ow_sql_i64(read, 7 + outcome); /* the columns are in the order of enum ow_outcome */
     }
     position->reread = ow_sql_i64(read, 7 + OW_OUTCOME_COUNT);
+    position->began_epoch = ow_sql_i64(read, 8 + OW_OUTCOME_COUNT);
+    position->began_ref = ow_sql_i64(read, 9 + OW_OUTCOME_COUNT);
+    position->began_sighting = ow_sql_i64(read, 10 + OW_OUTCOME_COUNT);
     position->stored = true;
     return position;
 }
@@ -37,7 +40,7 @@ enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena
     bool row = false;
     OW_TRY(ow_sql_step(read, &row, err));
     while (row) {
-        struct ow_position *position = take_row(read, arena);
+        struct ow_position *position = ow_position_take_row(read, arena);
         *end = position;
         end = &position->next;
         OW_TRY(ow_sql_step(read, &row, err));
@@ -46,6 +49,18 @@ enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena
         OW_TRY(ow_store_ledger(store, arena, position, position->next_offset, err));
     }
     *ret_list = list;
+    return OW_OK;
+}
+
+enum ow_status ow_store_last_sighting(struct ow_store *store, int64_t *ret_sighting,
+                                      struct ow_err *err)
+{
+    struct ow_statement *read = ow_store_statement(store, OW_STATEMENT_SIGHTING_LAST);
+    bool row = false;
+    OW_TRY(ow_sql_step(read, &row, err));
+    OW_ENSURE(row);
+    *ret_sighting = ow_sql_i64(read, 0);
+    ow_sql_reset(read);
     return OW_OK;
 }
 
@@ -166,6 +181,9 @@ static enum ow_status write_one(struct ow_store *store, const struct ow_position
         ow_sql_bind_i64(statement, position->counts[outcome]);
     }
     ow_sql_bind_i64(statement, position->reread);
+    ow_sql_bind_i64(statement, position->began_epoch);
+    ow_sql_bind_i64(statement, position->began_ref);
+    ow_sql_bind_i64(statement, position->began_sighting);
     OW_TRY(ow_sql_run(statement, NULL, err));
     bind_partition(row, position);
     return ow_seal_put(store, OW_SEAL_POSITION, 0, row, err);

@@ -246,6 +246,7 @@ enum ow_status ow_seal_open_begin(struct ow_store *store, struct ow_seal_before 
                             &sealed, err));
     *ret_before = (struct ow_seal_before){.sealed = sealed != 0};
     OW_TRY(scan_whole(store, OW_SEAL_META, &ret_before->meta, err));
+    OW_TRY(scan_whole(store, OW_SEAL_POSITION, &ret_before->position, err));
     return scan_whole(store, OW_SEAL_MACHINE, &ret_before->machine, err);
 }
 
@@ -257,6 +258,9 @@ static enum ow_status move(struct ow_store *store, enum ow_seal_name name, uint6
     uint64_t after = 0;
     OW_TRY(ow_seal_load(&store->sql, &seal, err));
     OW_TRY(scan_whole(store, name, &after, err));
+    if (after == before) {
+        return OW_OK;
+    }
     char key[OW_SEAL_KEY_BYTES];
     ow_seal_key(name, 0, key);
     return ow_meta_put_i64(&store->sql, key, (int64_t)(seal.live + after - before), err);
@@ -308,5 +312,6 @@ enum ow_status ow_seal_open_end(struct ow_store *store, const struct ow_seal_bef
         return seal_all(store, err);
     }
     OW_TRY(move(store, OW_SEAL_MACHINE, before->machine, err));
+    OW_TRY(move(store, OW_SEAL_POSITION, before->position, err));
     return move(store, OW_SEAL_META, before->meta, err);
 }

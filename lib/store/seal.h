@@ -27,6 +27,7 @@
     X(PARKED, "ow_parked", "id", 10)                                                               \
     X(QUARANTINE, "ow_quarantine", "id", 10)                                                       \
     X(FILTER, "ow_filter", "id", 0)                                                                \
+    X(AUDIT, "ow_audit", "id", 10)                                                                 \
     X(BUCKET, "ow_bucket", NULL, 0)                                                                \
     X(POSITION, "ow_position", NULL, 0)                                                            \
     X(TEXT, "ow_text", NULL, 0)                                                                    \
@@ -115,12 +116,13 @@ void ow_seals_settle(struct ow_seals *seals);
 struct ow_store;
 
 /*
- * Around the changes of opening, within their transaction: what ow_meta and ow_machine were before,
- * and that their sums move by what has changed. A store without sums (a new one, or
- * one whose operator has deleted them to accept what was changed) is sealed as it is.
+ * Around the changes of opening, within their transaction: what ow_meta, ow_machine and (where the
+ * schema is migrated) ow_position were before, and that their sums move by what has changed. A
+ * store without sums (a new one, or one whose operator has deleted them to accept what was changed)
+ * is sealed as it is.
  */
 struct ow_seal_before {
-    uint64_t meta, machine;
+    uint64_t meta, machine, position;
     bool sealed;
 };
 enum ow_status ow_seal_open_begin(struct ow_store *store, struct ow_seal_before *ret_before,

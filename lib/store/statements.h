@@ -7,6 +7,14 @@
 #ifndef OW_STORE_STATEMENTS_H
 #define OW_STORE_STATEMENTS_H
 
+/* The present incarnations: ow_position_take_row. */
+#define OW_POSITION_ALL_TEXT                                                                       \
+    "SELECT topic, partition, incarnation, next_offset, high_offset, seen_committed, anchor,"      \
+    " applied, duplicate, stale, parked, quarantined, filtered, reread, began_epoch, began_ref,"   \
+    " began_sighting FROM ow_position p"                                                           \
+    " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                           \
+    " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition"
+
 #define OW_STATEMENT_TABLE(X)                                                                      \
     X(BATCH_READ, "SELECT (SELECT value FROM ow_meta WHERE key = 'epoch'),"                        \
                   " (SELECT value FROM ow_meta WHERE key = 'batch'),"                              \
@@ -60,8 +68,11 @@
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
     X(PARKED_ROW, "SELECT * FROM ow_parked WHERE id = ?")                                          \
     X(PARKED_DELETE, "DELETE FROM ow_parked WHERE id = ?")                                         \
+    /* Of the present incarnation: at that offset of the one before was another record. */         \
     X(QUARANTINE_AT, "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"    \
-                     " WHERE topic = ? AND partition = ? AND offset = ? ORDER BY id LIMIT 1")      \
+                     " WHERE topic = ?1 AND partition = ?2 AND offset = ?3 AND id >= coalesce("    \
+                     "(SELECT max(began_ref) FROM ow_position WHERE topic = ?1"                    \
+                     " AND partition = ?2), 0) ORDER BY id LIMIT 1")                               \
     X(QUARANTINE_CONFLICT,                                                                         \
       "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"                   \
       " WHERE conflict_ref = ? AND conflict_fingerprint = ?")                                      \
@@ -85,8 +96,9 @@
                     " WHERE topic = ? AND partition = ? AND incarnation = ?")                      \
     X(POSITION_WRITE,                                                                              \
       "INSERT INTO ow_position (topic, partition, incarnation, next_offset, high_offset,"          \
-      " seen_committed, anchor, applied, duplicate, stale, parked, quarantined, filtered, reread)" \
-      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                         \
+      " seen_committed, anchor, applied, duplicate, stale, parked, quarantined, filtered, reread," \
+      " began_epoch, began_ref, began_sighting)"                                                   \
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"                                \
       " ON CONFLICT (topic, partition, incarnation) DO UPDATE SET"                                 \
       " next_offset = excluded.next_offset, high_offset = excluded.high_offset,"                   \
       " seen_committed = excluded.seen_committed, anchor = excluded.anchor,"                       \
@@ -99,11 +111,11 @@
       " ON CONFLICT (topic, partition, incarnation, first_offset) DO UPDATE SET"                   \
       " last_offset = excluded.last_offset, outcome = excluded.outcome,"                           \
       " records = excluded.records")                                                               \
-    X(POSITION_ALL,                                                                                \
-      "SELECT topic, partition, incarnation, next_offset, high_offset, seen_committed, anchor,"    \
-      " applied, duplicate, stale, parked, quarantined, filtered, reread FROM ow_position p"       \
-      " WHERE incarnation = (SELECT max(q.incarnation) FROM ow_position q"                         \
-      " WHERE q.topic = p.topic AND q.partition = p.partition) ORDER BY topic, partition")         \
+    X(POSITION_ALL, OW_POSITION_ALL_TEXT)                                                          \
+    X(SIGHTING_LAST, "SELECT coalesce(max(rowid), 0) FROM ow_sighting")                            \
+    X(AUDIT_LAST, "SELECT coalesce(max(id), 0) FROM ow_audit")                                     \
+    X(AUDIT_INSERT, "INSERT INTO ow_audit (id, at_ms, who, command, subject, detail, why)"         \
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)")                                               \
     X(LEDGER_DELETE, "DELETE FROM ow_ledger WHERE topic = ? AND partition = ? AND incarnation = ?" \
                      " AND first_offset = ?")                                                      \
     /* From the run before an offset: open ones with their neighbours, the first and the last. */  \

@@ -41,7 +41,8 @@ struct ow_store_options {
  * Opens or creates the store, takes its lock (an OFD lock on "<path>.lock", close-on-exec), raises
  * the epoch, creates the tables of the machines and numbers their fingerprint rules
  * (machines->…->claim->rule_number is set here). A machine whose version is known with another
- * digest is UNSAFE; columns that a newer version adds are added.
+ * digest is UNSAFE; columns that a newer version adds are added. A file of an older schema version
+ * is brought up to the present one.
  */
 enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_machines *machines,
                              struct ow_store **ret_store, struct ow_err *err) OW_MUST_USE;
@@ -77,6 +78,10 @@ enum ow_status ow_store_positions(struct ow_store *store, struct ow_arena *arena
 enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
                                struct ow_position *position, int64_t from_offset,
                                struct ow_err *err) OW_MUST_USE;
+
+/* The number of the last sighting, 0: none. An incarnation that begins now has those above it. */
+enum ow_status ow_store_last_sighting(struct ow_store *store, int64_t *ret_sighting,
+                                      struct ow_err *err) OW_MUST_USE;
 
 /* BEGIN IMMEDIATE; asserts the epoch, and that the file is still where it was (UNSAFE); counts the
  * batch, loads world->next_ref. */

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "store/internal.h"
 
 #include <stdlib.h>
@@ -158,8 +159,10 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
 {
     struct ow_sql *sql = &store->sql;
     struct ow_seal_before before;
+    int64_t from = 0;
     OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
     OW_TRY(ow_seal_open_begin(store, &before, err));
+    OW_TRY(ow_store_migrate(sql, &from, err));
     OW_TRY(ow_meta_get_i64(sql, "epoch", &store->epoch, err));
     store->epoch++;
     OW_TRY(ow_meta_put_i64(sql, "epoch", store->epoch, err));
@@ -174,7 +177,12 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
     OW_TRY(ow_store_machines(sql, machines, err));
     OW_TRY(ow_store_horizon_replace(sql, machines, ow_clock_now_ms(&store->clock), err));
     OW_TRY(ow_seal_open_end(store, &before, err));
-    return ow_sql_commit(sql, err);
+    OW_TRY(ow_sql_commit(sql, err));
+    if (from < OW_STORE_SCHEMA_VERSION) {
+        ow_log(OW_LOG_INFO, "store_migrated", "store=%s from=%d to=%d", store->path, (int)from,
+               OW_STORE_SCHEMA_VERSION);
+    }
+    return OW_OK;
 }
 
 static enum ow_status prepare(struct ow_store *store, const struct ow_machines *machines,
@@ -188,7 +196,7 @@ static enum ow_status prepare(struct ow_store *store, const struct ow_machines *
     static const enum ow_statement_name sealed[] = {
         OW_STATEMENT_CLAIM_INSERT,  OW_STATEMENT_HISTORY_INSERT,    OW_STATEMENT_SIGHTING_INSERT,
         OW_STATEMENT_PARKED_INSERT, OW_STATEMENT_QUARANTINE_INSERT, OW_STATEMENT_BUCKET_OPEN,
-        OW_STATEMENT_TEXT_INSERT,   OW_STATEMENT_FILTER_INSERT};
+        OW_STATEMENT_TEXT_INSERT,   OW_STATEMENT_FILTER_INSERT,     OW_STATEMENT_AUDIT_INSERT};
     for (size_t i = 0; i < OW_STATEMENT_COUNT; i++) {
         OW_TRY(ow_sql_prepare(&store->sql, texts[i], &store->statements[i], err));
     }

@@ -6,8 +6,8 @@
 /*
  * The file's form. application_id says that it is ours, user_version which schema it has; both are
  * in the file's header and change only in the transaction that creates or migrates. To change the
- * schema: store.sql, a new user_version, a migration step here (old version → new, one
- * transaction), and a fixture database of the old version in the tests.
+ * schema: store.sql, a new user_version, a migration step (store_migrate.c), and a fixture of the
+ * old version in the tests.
  */
 
 enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_store_kind *ret_kind,
@@ -39,13 +39,36 @@ enum ow_status ow_store_identify(struct ow_sql *sql, const char *path, enum ow_s
                        ", this program knows up to %d: use a newer onceward",
                        path, version, OW_STORE_SCHEMA_VERSION);
     }
-    if (version < OW_STORE_SCHEMA_VERSION) {
+    if (version < 1) {
         return ow_fail(err, OW_UNSAFE,
-                       "the store '%s' has schema version %" PRId64
-                       ", from which no step leads to %d",
-                       path, version, OW_STORE_SCHEMA_VERSION);
+                       "the store '%s' has schema version %" PRId64 ", which is none", path,
+                       version);
     }
-    *ret_kind = OW_STORE_KIND_OURS;
+    *ret_kind = version < OW_STORE_SCHEMA_VERSION ? OW_STORE_KIND_OLDER : OW_STORE_KIND_OURS;
+    return OW_OK;
+}
+
+enum ow_status ow_store_open_reader(struct ow_sql *sql, const char *path, struct ow_arena *arena,
+                                    const char **ret_resolved, struct ow_err *err)
+{
+    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
+    bool exists = false;
+    OW_TRY(ow_store_path_check(path, arena, ret_resolved, &exists, err));
+    if (!exists) {
+        return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", path);
+    }
+    OW_TRY(ow_sql_open(sql, *ret_resolved, OW_SQL_READER, err));
+    OW_TRY(ow_store_identify(sql, path, &kind, err));
+    if (kind == OW_STORE_KIND_EMPTY) {
+        return ow_fail(err, OW_UNSAFE, "'%s' is empty: no store of onceward", path);
+    }
+    if (kind == OW_STORE_KIND_OLDER) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the store '%s' has an older schema than version %d: the next start of "
+                       "'onceward run' brings it up to that; until then, read it with the onceward "
+                       "that wrote it",
+                       path, OW_STORE_SCHEMA_VERSION);
+    }
     return OW_OK;
 }
 

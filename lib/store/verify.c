@@ -85,17 +85,7 @@ static enum ow_status open_store(struct ow_verify *verify, struct ow_err *err)
 {
     const char *path = verify->slices.options.path;
     const char *resolved = NULL;
-    bool exists = false;
-    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
-    OW_TRY(ow_store_path_check(path, verify->arena, &resolved, &exists, err));
-    if (!exists) {
-        return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", path);
-    }
-    OW_TRY(ow_sql_open(&verify->sql, resolved, OW_SQL_READER, err));
-    OW_TRY(ow_store_identify(&verify->sql, path, &kind, err));
-    if (kind == OW_STORE_KIND_EMPTY) {
-        return ow_fail(err, OW_UNSAFE, "'%s' is empty: no store of onceward", path);
-    }
+    OW_TRY(ow_store_open_reader(&verify->sql, path, verify->arena, &resolved, err));
     verify->slices.wal_path = ow_arena_printf(verify->arena, "%s-wal", resolved);
     return ow_sql_exec(&verify->sql, "PRAGMA cache_size = -65536", err);
 }

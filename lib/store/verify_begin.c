@@ -38,8 +38,8 @@ static struct ow_slice partition_key(struct ow_arena *arena, struct ow_slice top
     return (struct ow_slice){key, sizeof(partition) + topic.len};
 }
 
-struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verify,
-                                                   struct ow_slice topic, int64_t partition)
+static struct ow_verify_partition *find_first(const struct ow_verify *verify, struct ow_slice topic,
+                                              int64_t partition)
 {
     uint8_t bytes[512];
     if (ow_slice_is_absent(topic) || topic.len > sizeof(bytes) - sizeof(partition)) {
@@ -53,6 +53,28 @@ struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verif
                       (struct ow_slice){bytes, sizeof(partition) + topic.len});
 }
 
+/* Offsets begin anew with each incarnation, numbers never do. A sighting has the number of the
+ * claim that was met, which may be from before, and so counts by its place in the table. */
+static bool is_of(const struct ow_verify_partition *partition, const struct ow_verify_trace *trace)
+{
+    return trace->sighting > 0 ? trace->sighting > partition->began_sighting
+                               : trace->ref >= partition->began_ref;
+}
+
+const struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verify,
+                                                         const struct ow_verify_trace *trace)
+{
+    const struct ow_verify_partition *const end = verify->partitions + verify->partition_count;
+    const struct ow_verify_partition *found = find_first(verify, trace->topic, trace->partition);
+    for (const struct ow_verify_partition *next = found;
+         next != NULL && next < end && next->partition == trace->partition &&
+         ow_slice_equal(next->topic, trace->topic);
+         next++) {
+        found = is_of(next, trace) ? next : found;
+    }
+    return found;
+}
+
 static void take_partition(struct ow_verify *verify, const struct ow_statement *row,
                            struct ow_verify_partition *partition)
 {
@@ -61,9 +83,12 @@ static void take_partition(struct ow_verify *verify, const struct ow_statement *
                                               .incarnation = ow_sql_i64(row, 2),
                                               .high_offset = ow_sql_i64(row, 4),
                                               .reread = ow_sql_i64(row, 11),
-                                              .has_run = !ow_sql_is_null(row, 12),
-                                              .last_first = ow_sql_i64(row, 12),
-                                              .last_records = ow_sql_i64(row, 13)};
+                                              .began_epoch = ow_sql_i64(row, 12),
+                                              .began_ref = ow_sql_i64(row, 13),
+                                              .began_sighting = ow_sql_i64(row, 14),
+                                              .has_run = !ow_sql_is_null(row, 15),
+                                              .last_first = ow_sql_i64(row, 15),
+                                              .last_records = ow_sql_i64(row, 16)};
     for (int outcome = 0; outcome < OW_OUTCOME_COUNT; outcome++) {
         partition->counts[outcome] = ow_sql_i64(row, 5 + outcome);
     }
@@ -79,9 +104,32 @@ static void take_partition(struct ow_verify *verify, const struct ow_statement *
     }
 }
 
+/* Incarnations count from 0, and each began when there was more than before; the first one did with
+ * the store. */
+static void check_incarnation(struct ow_verify *verify, const struct ow_verify_partition *before,
+                              const struct ow_verify_partition *partition)
+{
+    const bool good = before == NULL
+                          ? partition->incarnation == 0 && partition->began_epoch == 0 &&
+                                partition->began_ref == 0 && partition->began_sighting == 0
+                          : partition->incarnation == before->incarnation + 1 &&
+                                partition->began_epoch > before->began_epoch &&
+                                partition->began_ref >= before->began_ref &&
+                                partition->began_ref <= verify->next_ref &&
+                                partition->began_sighting >= before->began_sighting &&
+                                partition->began_sighting <= verify->sighting_rowid;
+    if (!good) {
+        ow_verify_broken(verify, OW_PROMISE_LEDGER,
+                         OW_SLICE_FMT "[%" PRId64 "]: incarnation %" PRId64
+                                      " does not follow from the one before it",
+                         OW_SLICE_ARG(partition->topic), partition->partition,
+                         partition->incarnation);
+    }
+}
+
 static const char positions_text[] =
     "SELECT topic, partition, incarnation, next_offset, high_offset, applied, duplicate, stale,"
-    " parked, quarantined, filtered, reread,"
+    " parked, quarantined, filtered, reread, began_epoch, began_ref, began_sighting,"
     " (SELECT max(l.first_offset) FROM ow_ledger l WHERE l.topic = p.topic AND l.partition ="
     " p.partition AND l.incarnation = p.incarnation) AS last,"
     " (SELECT r.records FROM ow_ledger r WHERE r.topic = p.topic AND r.partition = p.partition"
@@ -104,14 +152,12 @@ static enum ow_status load_positions(struct ow_verify *verify, struct ow_err *er
     while (row) {
         struct ow_verify_partition *partition = &verify->partitions[verify->partition_count++];
         take_partition(verify, &statement, partition);
-        struct ow_verify_partition *first =
-            ow_verify_partition_of(verify, partition->topic, partition->partition);
-        if (first == NULL) {
+        const bool first = find_first(verify, partition->topic, partition->partition) == NULL;
+        check_incarnation(verify, first ? NULL : partition - 1, partition);
+        if (first) {
             ow_map_put(&verify->partition_map,
                        partition_key(verify->arena, partition->topic, partition->partition),
                        partition);
-        } else {
-            first->recreated = partition->recreated = true;
         }
         OW_TRY(ow_sql_step(&statement, &row, err));
     }

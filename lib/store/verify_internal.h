@@ -93,7 +93,8 @@ struct ow_verify_partition {
     int64_t counts[OW_OUTCOME_COUNT];
     bool has_run;
     int64_t last_first, last_records; /* its ledger's last run, which goes on growing */
-    bool recreated;                   /* the topic was: its offsets mean two things */
+    int64_t began_epoch;
+    int64_t began_ref, began_sighting; /* rows with lower numbers are of the incarnations before */
 };
 
 /* A bucket likewise. */
@@ -133,7 +134,8 @@ struct ow_verify {
     int64_t sighting_rowid;                 /* likewise, up to it */
     struct ow_verify_partition *partitions; /* by topic, partition, incarnation */
     size_t partition_count;
-    struct ow_map partition_map;      /* of incarnation 0: topic and number → struct */
+    struct ow_map partition_map;      /* topic and number → the first incarnation's struct, the
+                                         others follow it */
     struct ow_verify_bucket *buckets; /* by number */
     size_t bucket_count;
     struct ow_verify_text *texts;             /* and those that came since */
@@ -178,8 +180,9 @@ bool ow_verify_number_rule(struct ow_verify_machine *machine, struct ow_slice te
 const char *ow_verify_unnumbered(const struct ow_verify_machine *machine);
 
 /* verify_begin.c: what the first snapshot says. */
-struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verify,
-                                                   struct ow_slice topic, int64_t partition);
+/* The incarnation in which a record was handled; NULL: there is no such position. */
+const struct ow_verify_partition *ow_verify_partition_of(const struct ow_verify *verify,
+                                                         const struct ow_verify_trace *trace);
 /* The text of a number, absent where there is none; used: by a row of the history. */
 enum ow_status ow_verify_text_of(struct ow_verify *verify, int64_t id, struct ow_slice *ret_text,
                                  struct ow_err *err) OW_MUST_USE;

@@ -72,7 +72,7 @@ static enum ow_status take_run(struct ow_verify *verify, struct walk *walk,
         run.last = partition->high_offset - 1;
     }
     check_run(verify, walk, &run, outcome);
-    return partition->recreated ? OW_OK : ow_verify_traces_of(verify, walk->traces, &run, err);
+    return ow_verify_traces_of(verify, walk->traces, &run, err);
 }
 
 static void end_partition(struct ow_verify *verify, const struct walk *walk)
@@ -169,9 +169,6 @@ static void check_seen(struct ow_verify *verify)
     int64_t most = verify->quarantined;
     for (size_t i = 0; i < verify->partition_count; i++) {
         most += verify->partitions[i].reread;
-        if (verify->partitions[i].recreated) {
-            return;
-        }
     }
     const bool written = verify->slices.batch != verify->slices.first_batch;
     if (verify->seen < verify->quarantined || (verify->seen > most && !written)) {

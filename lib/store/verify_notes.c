@@ -110,16 +110,12 @@ void ow_verify_notes_done(struct ow_verify_notes *notes)
 enum ow_status ow_verify_trace_add(struct ow_verify *verify, const struct ow_verify_trace *trace,
                                    struct ow_err *err)
 {
-    const struct ow_verify_partition *partition =
-        ow_verify_partition_of(verify, trace->topic, trace->partition);
+    const struct ow_verify_partition *partition = ow_verify_partition_of(verify, trace);
     if (partition == NULL) {
         ow_verify_broken(verify, OW_PROMISE_OUTCOMES,
                          OW_SLICE_FMT "[%" PRId64 "]: a record of offset %" PRId64
                                       " left a trace, and there is no position",
                          OW_SLICE_ARG(trace->topic), trace->partition, trace->offset);
-        return OW_OK;
-    }
-    if (partition->recreated) {
         return OW_OK;
     }
     struct ow_statement *add = &verify->notes.trace_add;

@@ -60,7 +60,8 @@ struct ow_verify_trace {
     int64_t partition, offset;
     enum ow_verify_kind kind;
     int64_t ref;
-    int64_t seen; /* quarantine */
+    int64_t sighting; /* its rowid; 0: it is none */
+    int64_t seen;     /* quarantine */
 };
 
 struct ow_verify_notes {

@@ -282,7 +282,8 @@ static enum ow_status check_sighting(struct ow_verify *verify, const struct ow_s
                                           .offset = ow_sql_i64(row, 5),
                                           .kind = stale ? OW_VERIFY_TRACE_STALE
                                                         : OW_VERIFY_TRACE_DUPLICATE,
-                                          .ref = ref};
+                                          .ref = ref,
+                                          .sighting = rowid};
     return ow_verify_trace_add(verify, &trace, err);
 }
 

@@ -70,17 +70,7 @@ static enum ow_status open_store(struct ow_verify_topic *topic, struct ow_err *e
     };
     const char *path = topic->options.path;
     const char *resolved = NULL;
-    bool exists = false;
-    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
-    OW_TRY(ow_store_path_check(path, topic->arena, &resolved, &exists, err));
-    if (!exists) {
-        return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", path);
-    }
-    OW_TRY(ow_sql_open(&topic->sql, resolved, OW_SQL_READER, err));
-    OW_TRY(ow_store_identify(&topic->sql, path, &kind, err));
-    if (kind == OW_STORE_KIND_EMPTY) {
-        return ow_fail(err, OW_UNSAFE, "'%s' is empty: no store of onceward", path);
-    }
+    OW_TRY(ow_store_open_reader(&topic->sql, path, topic->arena, &resolved, err));
     for (size_t i = 0; i < OW_TOPIC_STATEMENT_COUNT; i++) {
         OW_TRY(ow_sql_prepare(&topic->sql, texts[i], &topic->statements[i], err));
     }
@@ -135,6 +125,7 @@ static enum ow_status read_position(struct ow_verify_topic *topic, struct ow_err
     partition->incarnation = ow_sql_i64(read, 0);
     partition->next_offset = ow_sql_i64(read, 1);
     partition->high_offset = ow_sql_i64(read, 2);
+    partition->began_ref = ow_sql_i64(read, 4);
     const struct ow_slice anchor = ow_sql_slice(read, 3);
     partition->has_anchor = anchor.len == sizeof(partition->anchor);
     if (partition->has_anchor) {

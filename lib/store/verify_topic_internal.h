@@ -29,9 +29,13 @@ enum ow_topic_promise {
 };
 
 #define OW_TOPIC_STATEMENT_TABLE(X)                                                                \
-    X(POSITION, "SELECT incarnation, next_offset, high_offset, anchor FROM ow_position"            \
+    X(POSITION, "SELECT incarnation, next_offset, high_offset, anchor, began_ref FROM ow_position" \
                 " WHERE topic = ? AND partition = ? ORDER BY incarnation DESC LIMIT 1")            \
-    X(POSITIONS, "SELECT DISTINCT topic, partition FROM ow_position ORDER BY topic, partition")    \
+    /* A topic that was made anew may have fewer partitions: those of an older incarnation than    \
+     * others are over. */                                                                         \
+    X(POSITIONS, "SELECT topic, partition FROM ow_position p GROUP BY topic, partition"            \
+                 " HAVING max(incarnation) = (SELECT max(q.incarnation) FROM ow_position q"        \
+                 " WHERE q.topic = p.topic) ORDER BY topic, partition")                            \
     X(LAST_RUN, "SELECT first_offset, last_offset, records, outcome FROM ow_ledger"                \
                 " WHERE topic = ? AND partition = ? AND incarnation = ?"                           \
                 " ORDER BY first_offset DESC LIMIT 1")                                             \
@@ -48,7 +52,7 @@ enum ow_topic_promise {
     X(SIGHTING, "SELECT 1 FROM ow_sighting WHERE ref = ? AND topic = ? AND partition = ?"          \
                 " AND offset = ? AND (cause = 'stale') = ? LIMIT 1")                               \
     X(QUARANTINE, "SELECT id, reason FROM ow_quarantine WHERE topic = ? AND partition = ?"         \
-                  " AND offset = ? ORDER BY id LIMIT 1")                                           \
+                  " AND offset = ? AND id >= ? ORDER BY id LIMIT 1")                               \
     X(CONFLICT, "SELECT id FROM ow_quarantine WHERE conflict_ref = ?"                              \
                 " AND conflict_fingerprint = ?")
 
@@ -73,7 +77,7 @@ struct ow_topic_partition {
     int32_t number;
     int64_t low, high;
     bool has_position;
-    int64_t incarnation, next_offset, high_offset;
+    int64_t incarnation, next_offset, high_offset, began_ref;
     bool has_anchor;
     uint8_t anchor[OW_CLAIM_KEY_BYTES];
     struct ow_topic_run last_run; /* a worker may go on: what it adds later is not looked at */

@@ -302,6 +302,7 @@ static enum ow_status judge_quarantined(struct ow_verify_topic *topic,
     struct ow_statement *read = ow_topic_statement(topic, OW_TOPIC_STATEMENT_QUARANTINE);
     bool row = false;
     bind_place(read, record);
+    ow_sql_bind_i64(read, topic->partition.began_ref);
     OW_TRY(ow_sql_step(read, &row, err));
     if (!row) {
         return judge_conflict(topic, record, err);

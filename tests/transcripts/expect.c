@@ -142,9 +142,10 @@ const char *ow_dump_difference(struct ow_arena *arena, const char *expected, con
 }
 
 /* The first row of a query about a record's place, as texts; false where there is none. */
-static bool at_place(struct ow_play *play, const char *sql, const struct ow_record *record,
+static bool at_place(struct ow_play *play, const char *sql, const struct ow_sent *sent,
                      const char *ret_texts[2])
 {
+    const struct ow_record *record = &sent->record;
     sqlite3_stmt *statement = NULL;
     if (!prepare(play, sql, &statement)) {
         return false;
@@ -153,6 +154,7 @@ static bool at_place(struct ow_play *play, const char *sql, const struct ow_reco
                             SQLITE_STATIC);
     (void)sqlite3_bind_int64(statement, 2, record->partition);
     (void)sqlite3_bind_int64(statement, 3, record->offset);
+    (void)sqlite3_bind_int64(statement, 4, sent->incarnation);
     const bool found = sqlite3_step(statement) == SQLITE_ROW;
     for (int i = 0; found && i < 2; i++) {
         const struct ow_slice text = {sqlite3_column_text(statement, i),
@@ -171,16 +173,16 @@ static bool check_one(struct ow_play *play, struct ow_sent *sent, bool must_be_t
     const bool handled =
         at_place(play,
                  "SELECT outcome, '' FROM ow_ledger WHERE topic = ? AND partition = ?"
-                 " AND ? BETWEEN first_offset AND last_offset",
-                 &sent->record, ledger);
+                 " AND ? BETWEEN first_offset AND last_offset AND incarnation = ?",
+                 sent, ledger);
     if (!handled && !must_be_there) {
         return !play->failed;
     }
-    (void)at_place(
-        play,
-        "SELECT reason, detail FROM ow_quarantine WHERE topic = ? AND partition = ? AND offset = ?"
-        " ORDER BY id LIMIT 1",
-        &sent->record, row);
+    (void)at_place(play,
+                   "SELECT reason, detail FROM ow_quarantine WHERE topic = ?1 AND partition = ?2"
+                   " AND offset = ?3 AND id >= (SELECT began_ref FROM ow_position WHERE topic = ?1"
+                   " AND partition = ?2 AND incarnation = ?4) ORDER BY id LIMIT 1",
+                   sent, row);
     sent->checked = true;
     if (play->failed) {
         return false;

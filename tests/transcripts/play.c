@@ -48,10 +48,8 @@ static const char *text_of(const json_t *json, const char *name, const char *fal
     return json_is_string(member) ? json_string_value(member) : fallback;
 }
 
-/* Whether a status is the one that json asks for (ok without a word), and its text says what it
- * must. */
-static bool check_status(struct ow_play *play, const json_t *json, enum ow_status status,
-                         const struct ow_err *err)
+bool ow_play_check_status(struct ow_play *play, const json_t *json, enum ow_status status,
+                          const struct ow_err *err)
 {
     static const struct {
         const char *name;
@@ -139,7 +137,7 @@ static bool step_run(struct ow_play *play, const json_t *json, const json_t *ste
     struct ow_err err = {.text = ""};
     const enum ow_status status = ow_consume(&options, &err);
     (void)door.source->ops->close(door.source, 0);
-    if (!check_status(play, json, status, &err)) {
+    if (!ow_play_check_status(play, json, status, &err)) {
         return false;
     }
     if (status == OW_OK) {
@@ -168,7 +166,7 @@ static bool step_tick(struct ow_play *play, const json_t *json, const json_t *st
     ow_worker_tick(play->worker);
     struct ow_err err = {.text = ""};
     const enum ow_status status = ow_worker_status(play->worker, &err);
-    return check_status(play, NULL, status, &err);
+    return ow_play_check_status(play, NULL, status, &err);
 }
 
 static bool step_reset(struct ow_play *play, const json_t *json, const json_t *step)
@@ -238,7 +236,7 @@ static bool step_restart(struct ow_play *play, const json_t *json, const json_t 
     struct ow_err err = {.text = ""};
     enum ow_status status = OW_OK;
     return ow_play_open(play, json_object_get(json, "machines"), &status, &err) &&
-           check_status(play, json, status, &err);
+           ow_play_check_status(play, json, status, &err);
 }
 
 static bool step_sql(struct ow_play *play, const json_t *json, const json_t *step)
@@ -292,25 +290,29 @@ static bool play_step(struct ow_play *play, const json_t *step)
         const char *name;
         bool (*play)(struct ow_play *play, const json_t *json, const json_t *step);
     } verbs[] = {
-        {"send",      step_send     },
-        {"run",       step_run      },
-        {"clock",     step_clock    },
-        {"tick",      step_tick     },
-        {"reset",     step_reset    },
-        {"markers",   step_markers  },
-        {"restart",   step_restart  },
-        {"sql",       step_sql      },
-        {"rows",      step_rows     },
-        {"remember",  step_remember },
-        {"unchanged", step_unchanged}
+        {"send",      step_send             },
+        {"run",       step_run              },
+        {"clock",     step_clock            },
+        {"tick",      step_tick             },
+        {"reset",     step_reset            },
+        {"markers",   step_markers          },
+        {"recreate",  ow_play_step_recreate },
+        {"delete",    ow_play_step_delete   },
+        {"positions", ow_play_step_positions},
+        {"restart",   step_restart          },
+        {"sql",       step_sql              },
+        {"rows",      step_rows             },
+        {"remember",  step_remember         },
+        {"unchanged", step_unchanged        }
     };
-    static const char *const known[] = {"about", "send",     "run",       "clock", "tick",
-                                        "reset", "markers",  "restart",   "sql",   "rows",
-                                        "are",   "remember", "unchanged", NULL};
+    static const char *const known[] = {"about",     "send",    "run",      "clock",  "tick",
+                                        "reset",     "markers", "recreate", "delete", "positions",
+                                        "restart",   "sql",     "rows",     "are",    "remember",
+                                        "unchanged", NULL};
     if (!json_is_object(step) || !ow_play_known(play, step, known)) {
         return ow_play_fail(
-            play, "a step is one of send, run, clock, tick, reset, markers, restart, sql, "
-                  "rows, remember, unchanged");
+            play, "a step is one of send, run, clock, tick, reset, markers, recreate, delete, "
+                  "positions, restart, sql, rows, remember, unchanged");
     }
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         const json_t *json = json_object_get(step, verbs[i].name);
@@ -371,7 +373,7 @@ static bool replay_all(struct ow_play *play)
     play->path = "/replay";
     play->remembered = settled_dump(play);
     for (const struct ow_log_end *log = play->logs; log != NULL; log = log->next) {
-        ow_memory_broker_reset(play->broker, log->topic, log->partition, 0);
+        ow_memory_broker_reset(play->broker, log->topic, log->partition, log->low_offset);
     }
     return step_run(play, NULL, NULL) && step_unchanged(play, NULL, NULL);
 }
@@ -439,7 +441,7 @@ static bool start(struct ow_play *play, const char *file)
     enum ow_status status = OW_OK;
     return ow_play_known(play, tree.root, known) && make_topics(play) && make_folder(play) &&
            ow_play_open(play, json_object_get(tree.root, "machines"), &status, &err) &&
-           check_status(play, NULL, status, &err);
+           ow_play_check_status(play, NULL, status, &err);
 }
 
 bool ow_play_run(struct ow_play *play, const char *file, const struct ow_variant *variant,

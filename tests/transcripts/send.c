@@ -195,8 +195,9 @@ static bool read_timestamp(struct ow_play *play, const json_t *json, struct ow_r
 }
 
 /* Where the record goes, and which offset the broker will give it. */
-static bool read_place(struct ow_play *play, const json_t *json, struct ow_record *record)
+static bool read_place(struct ow_play *play, const json_t *json, struct ow_sent *sent)
 {
+    struct ow_record *record = &sent->record;
     const json_t *to = json_object_get(json, "to");
     const char *topic = to == NULL ? play->first_topic : json_string_value(to);
     record->partition = (int32_t)json_integer_value(json_object_get(json, "partition"));
@@ -206,6 +207,7 @@ static bool read_place(struct ow_play *play, const json_t *json, struct ow_recor
             record->topic = ow_slice_of(log->topic);
             record->offset = wanted > log->end_offset ? wanted : log->end_offset;
             log->end_offset = record->offset + 1;
+            sent->incarnation = log->incarnation;
             return true;
         }
     }
@@ -233,7 +235,7 @@ bool ow_play_send(struct ow_play *play, const json_t *json)
         sent->outcome = outcome;
         sent->reason = json_string_value(json_object_get(json, "reason"));
         play->sent_count++;
-        if (!read_timestamp(play, json, &sent->record) || !read_place(play, json, &sent->record) ||
+        if (!read_timestamp(play, json, &sent->record) || !read_place(play, json, sent) ||
             !read_content(play, json, &sent->record)) {
             return false;
         }

@@ -31,6 +31,7 @@ struct ow_sent {
     const char *path; /* in the file: "/steps/3/send/0" */
     const char *outcome, *reason;
     struct ow_record record;
+    int64_t incarnation; /* how often its partition was made anew before */
     bool checked;
     struct ow_sent *next;
 };
@@ -38,7 +39,8 @@ struct ow_sent {
 struct ow_log_end {
     const char *topic;
     int32_t partition;
-    int64_t end_offset;
+    int64_t low_offset, end_offset;
+    int64_t incarnation;
     struct ow_log_end *next;
 };
 
@@ -74,6 +76,16 @@ void ow_play_done(struct ow_play *play);
 bool ow_play_fail(struct ow_play *play, const char *format, ...) OW_PRINTF(2, 3);
 /* Whether object has no members but those known (NULL at the end). */
 bool ow_play_known(struct ow_play *play, const json_t *object, const char *const *known);
+
+/* Whether a status is the one that json asks for (ok without a word), and its text says what it
+ * must. */
+bool ow_play_check_status(struct ow_play *play, const json_t *json, enum ow_status status,
+                          const struct ow_err *err);
+
+/* positions.c: steps of operators. */
+bool ow_play_step_recreate(struct ow_play *play, const json_t *json, const json_t *step);
+bool ow_play_step_delete(struct ow_play *play, const json_t *json, const json_t *step);
+bool ow_play_step_positions(struct ow_play *play, const json_t *json, const json_t *step);
 
 /* open.c: machines, store, worker. */
 bool ow_play_open(struct ow_play *play, const json_t *machines, enum ow_status *ret_status,

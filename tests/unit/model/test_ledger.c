@@ -198,18 +198,18 @@ static void ledger_skip__in_front__is_filled_from_its_first_record_on(void **sta
     struct ow_ledger ledger = {0};
     const struct ow_run first = run_of(20, 29, "stale", 10);
     ow_ledger_load(&ledger, &arena, &first);
-    ow_ledger_skip(&ledger, &arena, 10, 19);
+    ow_ledger_leave_out(&ledger, &arena, 10, 19, ow_ledger_skipped);
     assert_ledger(&ledger, "[10-19 skipped 0], 20-29 stale 10");
     ow_ledger_add(&ledger, &arena, 10, 12, "applied"); /* the gap has no run before it */
     assert_ledger(&ledger, "[10-12 applied 1], [13-19 skipped 0], 20-29 stale 10");
-    ow_ledger_skip(&ledger, &arena, 5, 9);
-    ow_ledger_skip(&ledger, &arena, 2, 4);
+    ow_ledger_leave_out(&ledger, &arena, 5, 9, ow_ledger_skipped);
+    ow_ledger_leave_out(&ledger, &arena, 2, 4, ow_ledger_skipped);
     assert_ledger(&ledger, "[2-9 skipped 0], [10-12 applied 1], [13-19 skipped 0], 20-29 stale 10");
     ow_ledger_pass(&ledger, 2, 8); /* an end within it: what follows may still come */
     assert_ledger(&ledger, "[2-9 skipped 0], [10-12 applied 1], [13-19 skipped 0], 20-29 stale 10");
     ow_ledger_pass(&ledger, 2, 11); /* there is nothing at all: it is no part of the ledger */
     assert_ledger(&ledger, "[10-12 applied 1], [13-19 skipped 0], 20-29 stale 10");
-    ow_ledger_skip(&ledger, &arena, 3, 9);
+    ow_ledger_leave_out(&ledger, &arena, 3, 9, ow_ledger_skipped);
     ow_ledger_add(&ledger, &arena, 4, 6, "applied"); /* read from its middle */
     assert_ledger(&ledger, "[3-5 skipped 0], [6-6 applied 1], [7-9 skipped 0], [10-12 applied 1], "
                            "[13-19 skipped 0], 20-29 stale 10");
@@ -219,8 +219,8 @@ static void ledger_skip__behind_a_skipped_run__makes_it_longer(void **state)
 {
     (void)state;
     struct ow_ledger ledger = {0};
-    ow_ledger_skip(&ledger, &arena, 0, 4);
-    ow_ledger_skip(&ledger, &arena, 5, 9);
+    ow_ledger_leave_out(&ledger, &arena, 0, 4, ow_ledger_skipped);
+    ow_ledger_leave_out(&ledger, &arena, 5, 9, ow_ledger_skipped);
     assert_ledger(&ledger, "[0-9 skipped 0]");
     ow_ledger_pass(&ledger, 10, 12); /* the end, which nothing but skipped ones precede */
     assert_ledger(&ledger, "[0-11 skipped 0]");

@@ -127,6 +127,54 @@ static void position_skip__forward__is_written_down_as_skipped(void **state)
     assert_ptr_equal(position.ledger.last, last);
 }
 
+static void position_lose__what_nobody_has_looked_at__is_lost_and_new_where_it_comes(void **state)
+{
+    (void)state;
+    struct ow_position position = position_at(0, 0);
+    ow_position_handled(&position, &arena, 0, OW_OUTCOME_APPLIED);
+    position.has_anchor = true;
+    ow_position_lose(&position, &arena, 4);
+    assert_string_equal(position.ledger.last->outcome, "lost");
+    assert_int_equal(position.ledger.last->first_offset, 1);
+    assert_int_equal(position.ledger.last->records, 0);
+    assert_int_equal(position.next_offset, 4);
+    assert_int_equal(position.high_offset, 4);
+    assert_false(position.has_anchor);
+    position.next_offset = 0; /* in the middle of a replay: what was handled is not lost */
+    const struct ow_run *last = position.ledger.last;
+    ow_position_lose(&position, &arena, 1);
+    assert_int_equal(position.next_offset, 1);
+    assert_int_equal(position.high_offset, 4);
+    assert_ptr_equal(position.ledger.last, last);
+    assert_int_equal(ow_position_sight(&position, 2), OW_SIGHT_NEW);
+    ow_position_skip(&position, &arena, 6); /* skipped and lost are told apart */
+    assert_string_equal(position.ledger.last->outcome, "skipped");
+    assert_int_equal(position.ledger.last->first_offset, 4);
+}
+
+static void position_next_incarnation__begins_empty_under_the_same_name(void **state)
+{
+    (void)state;
+    struct ow_position position = position_at(90, 90);
+    position.partition = 3;
+    position.incarnation = 1;
+    ow_position_handled(&position, &arena, 90, OW_OUTCOME_APPLIED);
+    position.seen_committed = 7;
+    position.has_anchor = true;
+    const struct ow_position next = ow_position_next_incarnation(&position, 5);
+    assert_true(ow_slice_equals_text(next.topic, "t"));
+    assert_int_equal(next.partition, 3);
+    assert_int_equal(next.incarnation, 2);
+    assert_int_equal(next.next_offset, 5);
+    assert_int_equal(next.high_offset, 5);
+    assert_int_equal(next.seen_committed, -1);
+    assert_false(next.has_anchor);
+    assert_false(next.stored);
+    assert_true(next.dirty);
+    assert_null(next.ledger.first);
+    assert_int_equal(next.counts[OW_OUTCOME_APPLIED], 0);
+}
+
 static void position_rewind__before_the_first_position__is_skipped_until_it_is_read(void **state)
 {
     (void)state;
@@ -331,6 +379,48 @@ static void position_resume__our_epoch_before_our_first_commit__is_another_copys
     assert_resumes(&facts, OW_RESUME_STORED, 100);
 }
 
+/* Offsets of the topic before say nothing of this one: told by the epoch in which it was adopted.
+ */
+static void position_resume__committed_before_an_adoption__is_no_newer_copy(void **state)
+{
+    (void)state;
+    struct ow_assignment_facts facts = facts_of(500, "onceward/1 s=ours e=4 o=500");
+    assert_refused(&facts, "older copy");
+    facts.began_epoch = 5;
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+    facts.metadata = ow_metadata_parse(OW_SLICE("onceward/1 s=ours e=5 o=500"));
+    assert_refused(&facts, "older copy");
+    /* An operator who moves the group afterwards is heard, also with the metadata of before. */
+    facts = facts_of(50, "onceward/1 s=ours e=4 o=500");
+    facts.began_epoch = 5;
+    assert_resumes(&facts, OW_RESUME_REWOUND, 50);
+}
+
+/* Also where a tool has kept the metadata: a rewind is honoured once. */
+static void position_resume__seen_before__is_not_honoured_again(void **state)
+{
+    (void)state;
+    struct ow_assignment_facts facts = facts_of(50, "onceward/1 s=ours e=5 o=90");
+    facts.seen_committed = 50;
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+    facts = facts_of(130, "onceward/1 s=ours e=5 o=90");
+    facts.seen_committed = 130;
+    assert_resumes(&facts, OW_RESUME_STORED, 100);
+}
+
+/* Each refusal names the command that is the way out. */
+static void position_resume__refused__names_the_way_out(void **state)
+{
+    (void)state;
+    struct ow_assignment_facts facts = facts_of(130, "");
+    assert_refused(&facts, "onceward positions set --topic t --partition 0 --offset 100 --why");
+    assert_refused(&facts, "--offset 130 --skip");
+    facts = facts_of(100, "onceward/1 s=theirs e=1 o=100");
+    assert_refused(&facts, "onceward positions set --topic t --partition 0 --offset N --foreign");
+    facts = facts_of(100, "onceward/1 s=ours e=6 o=100");
+    assert_refused(&facts, "--restored");
+}
+
 static void position_resume__no_position__starts_where_the_group_is_or_as_configured(void **state)
 {
     (void)state;
@@ -350,6 +440,8 @@ int ow_test_position(void)
         cmocka_unit_test(position_handled__a_reread__is_counted_and_nothing_else),
         cmocka_unit_test(position_copy__the_next_batch__goes_on_in_the_same_run),
         cmocka_unit_test(position_skip__forward__is_written_down_as_skipped),
+        cmocka_unit_test(position_lose__what_nobody_has_looked_at__is_lost_and_new_where_it_comes),
+        cmocka_unit_test(position_next_incarnation__begins_empty_under_the_same_name),
         cmocka_unit_test(position_rewind__before_the_first_position__is_skipped_until_it_is_read),
         cmocka_unit_test(position_end__markers__move_the_marks_and_join_the_last_run),
         cmocka_unit_test(metadata__written__is_read_back),
@@ -360,6 +452,9 @@ int ow_test_position(void)
         cmocka_unit_test(position_resume__another_store__is_refused),
         cmocka_unit_test(position_resume__an_older_copy__is_refused_unless_it_is_known_to_be_one),
         cmocka_unit_test(position_resume__our_epoch_before_our_first_commit__is_another_copys),
+        cmocka_unit_test(position_resume__committed_before_an_adoption__is_no_newer_copy),
+        cmocka_unit_test(position_resume__seen_before__is_not_honoured_again),
+        cmocka_unit_test(position_resume__refused__names_the_way_out),
         cmocka_unit_test(position_resume__no_position__starts_where_the_group_is_or_as_configured),
     };
     return cmocka_run_group_tests_name("position", tests, start, stop);

@@ -15,6 +15,7 @@ int ow_test_filter_pieces(void);
 int ow_test_headers(void);
 int ow_test_horizon(void);
 int ow_test_moved(void);
+int ow_test_migrate(void);
 int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_prune(void);

@@ -54,7 +54,7 @@ static void store_open__new_file__has_id_epoch_and_tables(void **state)
     assert_int_equal(ow_fixture_i64(fixture, "SELECT value FROM ow_meta WHERE key = 'next_ref'"),
                      1);
     assert_int_equal(
-        ow_fixture_i64(fixture, "SELECT value FROM ow_meta WHERE key = 'schema_version'"), 1);
+        ow_fixture_i64(fixture, "SELECT value FROM ow_meta WHERE key = 'schema_version'"), 2);
     assert_int_equal(
         ow_fixture_i64(fixture, "SELECT value FROM ow_meta WHERE key = 'created_at_ms'"),
         1800000000000);
@@ -154,7 +154,7 @@ static void store_open__newer_schema__is_unsafe(void **state)
     struct ow_fixture *fixture = *state;
     ow_fixture_open(fixture);
     ow_fixture_close(fixture);
-    ow_fixture_exec(fixture, "PRAGMA user_version = 2");
+    ow_fixture_exec(fixture, "PRAGMA user_version = 3");
     expect_failure(fixture, OW_UNSAFE, "use a newer onceward");
 }
 
