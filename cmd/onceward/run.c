@@ -7,7 +7,7 @@
 #include "output.h"
 #include "run_progress.h"
 #include "run_retention.h"
-#include "store/store.h"
+#include "store/inflight.h"
 
 #include <jansson.h>
 
@@ -41,6 +41,7 @@ struct run {
     const struct ow_invocation *invocation;
     struct ow_config config;
     struct ow_store *store;
+    struct ow_inflight inflight;
     struct ow_source *source;
     struct ow_worker *worker;
     struct ow_run_retention retention;
@@ -55,7 +56,14 @@ static enum ow_status open_store(struct run *run, struct ow_err *err)
     const struct ow_store_options options = {.path = run->config.store_path,
                                              .hash_key_file = run->config.hash_key_file,
                                              .clock = run->clock};
-    return ow_store_open(&options, &run->config.machines, &run->store, err);
+    OW_TRY(ow_store_open(&options, &run->config.machines, &run->store, err));
+    struct ow_err why = {.text = ""};
+    if (ow_inflight_open(run->store, &run->inflight, &why) != OW_OK) {
+        ow_log(OW_LOG_WARN, "inflight_none", "error=\"%s\"", why.text);
+    } else if (run->inflight.adopted == OW_ADOPTED_DAMAGED) {
+        ow_log(OW_LOG_WARN, "inflight_damaged", "begun=anew");
+    }
+    return OW_OK;
 }
 
 /*
@@ -114,7 +122,8 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
                   .machines = &run->config.machines,
                   .clock = run->clock,
                   .record_bytes_max = (size_t)run->config.record_bytes,
-                  .claim_skew_ms = run->config.claim_skew_ms},
+                  .claim_skew_ms = run->config.claim_skew_ms,
+                  .suspects = run->inflight.suspects},
         .batch_rows = (size_t)run->config.batch_rows,
         .batch_bytes = (size_t)run->config.batch_bytes,
         .batch_ms = run->config.batch_ms,
@@ -251,6 +260,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     const struct ow_totals totals = ow_worker_totals(run->worker);
     ow_worker_stop(run->worker);
     run->worker = NULL;
+    ow_suspects_clear(run->inflight.suspects);
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
            (long long)totals.records, (long long)totals.batches, seconds);
     return run->until_end && !atomic_load(&stop_flag)
@@ -263,6 +273,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
 static void close_all(struct run *run, int exit_code)
 {
     ow_worker_stop(run->worker);
+    ow_inflight_close(&run->inflight);
     ow_store_close(run->store);
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {

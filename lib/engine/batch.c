@@ -20,6 +20,8 @@ enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 
 enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
 {
+    /* What happens now is no record's doing. */
+    ow_slot_rest(apply->slot);
     OW_TRY(ow_store_commit(apply->options.store, &apply->world, err));
     ow_partitions_settle(&apply->partitions);
     apply->totals.batches++;

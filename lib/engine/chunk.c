@@ -19,6 +19,7 @@ void ow_chunk_reset(struct ow_chunk *chunk, uint32_t generation)
 {
     ow_arena_reset(&chunk->arena);
     chunk->generation = generation;
+    chunk->care = OW_CARE_NONE;
     chunk->count = 0;
     chunk->bytes = 0;
     chunk->end_count = 0;
@@ -59,6 +60,11 @@ bool ow_chunk_add_end(struct ow_chunk *chunk, const struct ow_record *end)
     chunk->ends[chunk->end_count++] = (struct ow_end_mark){
         .topic = end->topic, .partition = end->partition, .offset = end->offset};
     return true;
+}
+
+bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care)
+{
+    return chunk->count == 0 || (chunk->care == care && care != OW_CARE_ALONE);
 }
 
 void ow_chunk_decode(struct ow_chunk *chunk, struct ow_decoder *decoder)

@@ -18,6 +18,7 @@ struct ow_tracked {
     int64_t seen;      /* behind the last record or end that was handed over */
     int64_t goal;      /* the end at the first assignment; with --until-end we are done there */
     int64_t committed; /* what we have committed; -1: nothing yet */
+    struct ow_suspect_partition *notes; /* of what was handed out; NULL: there are none */
 };
 
 struct ow_consumer {

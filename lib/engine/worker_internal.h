@@ -7,9 +7,11 @@
 
 #include "engine/worker.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 enum { OW_WORKER_RING = 48, OW_WORKER_DECODE_THREADS_MAX = 16, OW_WORKER_IDLE_MS = 200 };
+static_assert(OW_WORKER_DECODE_THREADS_MAX + 1 == (int)OW_SUSPECT_SLOTS, "a slot for each thread");
 
 /* Where a chunk of the ring is. Only the state is shared; the chunk itself belongs to whoever the
  * state names. */
@@ -34,6 +36,8 @@ struct ow_worker {
     uint64_t submitted; /* chunks submitted so far; chunk n lies in slot n % OW_WORKER_RING */
     uint64_t next_to_decode;
     uint64_t applied;
+    uint64_t decode_after; /* none is decoded before so many are applied: one of suspects is among
+                              them */
     bool stopping;
     enum ow_status status;
     struct ow_err err;
@@ -48,6 +52,7 @@ struct ow_worker {
     pthread_t apply_thread;
     pthread_t decode_threads[OW_WORKER_DECODE_THREADS_MAX];
     size_t decode_thread_count;
+    _Atomic uint32_t decode_slots; /* of the notes that the decode threads have taken */
     bool apply_thread_runs;
 };
 

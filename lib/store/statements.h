@@ -62,10 +62,11 @@
       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                           \
     X(PARKED_ROW, "SELECT * FROM ow_parked WHERE id = ?")                                          \
     X(PARKED_DELETE, "DELETE FROM ow_parked WHERE id = ?")                                         \
-    X(QUARANTINE_AT, "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"    \
-                     " WHERE topic = ? AND partition = ? AND offset = ? ORDER BY id LIMIT 1")      \
+    X(QUARANTINE_AT,                                                                               \
+      "SELECT id, reason, conflict_ref, conflict_fingerprint, machine FROM ow_quarantine"          \
+      " WHERE topic = ? AND partition = ? AND offset = ? ORDER BY id LIMIT 1")                     \
     X(QUARANTINE_CONFLICT,                                                                         \
-      "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"                   \
+      "SELECT id, reason, conflict_ref, conflict_fingerprint, machine FROM ow_quarantine"          \
       " WHERE conflict_ref = ? AND conflict_fingerprint = ?")                                      \
     X(QUARANTINE_ROW, "SELECT * FROM ow_quarantine WHERE id = ?")                                  \
     X(QUARANTINE_INSERT,                                                                           \
