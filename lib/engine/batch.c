@@ -157,6 +157,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
         totals->same_offset += is_same_offset(apply, partition, record);
         return check_anchor(apply, partition, record, err);
     }
+    OW_INVARIANT(!record->for_anchor);
     partition->check_anchor = false;
     struct ow_position *position = ow_partition_touch(&apply->partitions, partition);
     judging.reread = ow_position_sight(position, record->offset) == OW_SIGHT_REREAD;

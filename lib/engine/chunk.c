@@ -70,6 +70,11 @@ bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care)
 void ow_chunk_decode(struct ow_chunk *chunk, struct ow_decoder *decoder)
 {
     for (size_t i = 0; i < chunk->count; i++) {
-        ow_event_decode(decoder, &chunk->records[i], &chunk->arena, &chunk->events[i]);
+        const struct ow_record *record = &chunk->records[i];
+        if (record->for_anchor) { /* it may be in quarantine because it kills whoever reads it */
+            chunk->events[i] = (struct ow_event){.record = record, .verdict = OW_OUTCOME_FILTERED};
+        } else {
+            ow_event_decode(decoder, record, &chunk->arena, &chunk->events[i]);
+        }
     }
 }

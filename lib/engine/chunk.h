@@ -63,7 +63,7 @@ void ow_chunk_add(struct ow_chunk *chunk, const struct ow_record *record);
 bool ow_chunk_add_end(struct ow_chunk *chunk, const struct ow_record *end);
 /* Whether a record that is to be handled so may join those that are in it. */
 bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care);
-/* Reads all records as events. */
+/* Reads all records as events, but for those that are there for the anchor. */
 void ow_chunk_decode(struct ow_chunk *chunk, struct ow_decoder *decoder);
 
 #endif

@@ -110,6 +110,7 @@ static enum ow_status take_record(struct ow_consumer *consumer, const struct ow_
     consumer->heard_ns = ow_consume_elapsed_ns(consumer);
     struct ow_record copy = *record;
     copy.via = OW_VIA_KAFKA;
+    copy.for_anchor = record->offset < tracked->first;
     ow_chunk_add(consumer->chunk, &copy);
     return OW_OK;
 }

@@ -29,6 +29,7 @@ static void track(struct ow_consumer *consumer, const struct ow_assignment_plan 
             (struct ow_tracked){.topic = assigned->topic,
                                 .partition = assigned->partition,
                                 .start = before == NULL ? assigned->offset : before->start,
+                                .first = assigned->offset,
                                 .seen = plan->fetch[i].offset, /* the anchor's is seen too */
                                 .goal = before == NULL ? plan->end[i] : before->goal,
                                 .committed = -1,
