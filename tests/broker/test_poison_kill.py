@@ -28,14 +28,14 @@ class Killers:
     def __init__(self, chance):
         self.chance, self.number, self.told, self.placed = chance, 0, {}, []
 
-    def event(self, kind, order, **data):
+    def event(self, kind, order, topic=None, **data):
         self.number += 1
         made = generate.event("killer-%d" % self.number, kind, order, {"order_id": order, **data}, generate.START_MS + self.number)
-        topic = generate.PAYMENTS if kind.startswith("payment") else generate.ORDERS
+        topic = topic or (generate.PAYMENTS if kind.startswith("payment") else generate.ORDERS)
         return (topic, order.encode(), [], generate.compact(made), generate.START_MS + self.number)
 
-    def pay(self, order, method):
-        return self.event("payment.succeeded", order, payment_id="pay-" + order, method=method, **MONEY)
+    def pay(self, order, method, topic=None):
+        return self.event("payment.succeeded", order, topic, payment_id="pay-" + order, method=method, **MONEY)
 
     def add(self, kind):
         order = "DEADLY-%d-%s" % (self.number, kind)
@@ -47,8 +47,8 @@ class Killers:
             "write": [created, self.pay(order, "KILLS-THE-WRITER")],
             "memory": [created, self.pay(order, "KILLS-BY-MEMORY")],
             "named": [created],
-            # Parked, and woken by an event that is innocent.
-            "woken": [self.pay(order, "KILLS-THE-WRITER"), self.event("order.dispatched", order), created],
+            # Parked, and woken by an event that is innocent; in one partition, so that it is.
+            "woken": [self.pay(order, "KILLS-THE-WRITER", generate.ORDERS), self.event("order.dispatched", order), created],
         }[kind]
         # The woken one is found when the one that wakes it is alone: one death more.
         deaths = {"named": 2 * ALONE, "woken": ALONE + 1}.get(kind, ALONE)
