@@ -13,6 +13,7 @@ int ow_test_explain_difference(void);
 int ow_test_filter(void);
 int ow_test_filter_pieces(void);
 int ow_test_headers(void);
+int ow_test_inflight(void);
 int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_prune(void);

@@ -5,6 +5,7 @@ int main(void)
     int failed = 0;
     failed += ow_test_headers();
     failed += ow_test_open();
+    failed += ow_test_inflight();
     failed += ow_test_unread();
     failed += ow_test_batch();
     failed += ow_test_position();
