@@ -64,8 +64,11 @@ static void *run_decode_thread(void *context)
             ow_chunk_decode(chunk, &decoder);
             ow_slot_rest(note);
             ow_worker_lock(worker);
-        } else if (chunk->care != OW_CARE_NONE) {
-            worker->decode_after = worker->next_to_decode; /* the apply thread reads them */
+        } else if (chunk->care != OW_CARE_NONE || chunk->assigned != NULL) {
+            /* Suspects are read by the apply thread while nobody else works. And before an
+             * operator's rewind is in the store, whoever dies of what lies there would seem to have
+             * died of what was passed long ago. */
+            worker->decode_after = worker->next_to_decode;
         }
         worker->states[slot] = OW_SLOT_DECODED;
         (void)pthread_cond_broadcast(&worker->changed);

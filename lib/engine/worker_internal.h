@@ -36,8 +36,7 @@ struct ow_worker {
     uint64_t submitted; /* chunks submitted so far; chunk n lies in slot n % OW_WORKER_RING */
     uint64_t next_to_decode;
     uint64_t applied;
-    uint64_t decode_after; /* none is decoded before so many are applied: one of suspects is among
-                              them */
+    uint64_t decode_after; /* nothing is decoded before so many are applied */
     bool stopping;
     enum ow_status status;
     struct ow_err err;
