@@ -77,3 +77,22 @@ void ow_inflight_close(struct ow_inflight *inflight)
         inflight->suspects = NULL;
     }
 }
+
+const struct ow_suspects *ow_inflight_look(const char *store_path, const char *store_id,
+                                           struct ow_arena *arena)
+{
+    char boot[OW_STORE_BOOT_BYTES];
+    struct ow_suspects *suspects = OW_ARENA_NEW(arena, struct ow_suspects);
+    const int fd = open(ow_arena_printf(arena, "%s.inflight", store_path),
+                        O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return NULL;
+    }
+    const ssize_t len = read(fd, suspects, sizeof(*suspects));
+    (void)close(fd);
+    ow_store_read_boot(boot);
+    return len == (ssize_t)sizeof(*suspects) &&
+                   ow_suspects_adopt(suspects, boot, store_id) == OW_ADOPTED
+               ? suspects
+               : NULL;
+}
