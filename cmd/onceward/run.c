@@ -9,6 +9,7 @@
 #include "run_retention.h"
 #include "run_standby.h"
 #include "run_watchdog.h"
+#include "store/inflight.h"
 #include "store/store.h"
 #include "store/survey.h"
 
@@ -44,6 +45,7 @@ struct run {
     const struct ow_invocation *invocation;
     struct ow_config config;
     struct ow_store *store;
+    struct ow_inflight inflight;
     struct ow_source *source;
     struct ow_worker *worker;
     struct ow_watchdog *watchdog; /* NULL: limits.watchdog is 0 */
@@ -63,6 +65,17 @@ static struct ow_kafka_options source_options(struct run *run)
     options.topics =
         ow_machines_topics(&run->config.machines, &run->config.arena, &options.topic_count);
     return options;
+}
+
+/* Without its notes the worker works all the same. */
+static void open_inflight(struct run *run)
+{
+    struct ow_err why = {.text = ""};
+    if (ow_inflight_open(run->store, &run->inflight, &why) != OW_OK) {
+        ow_log(OW_LOG_WARN, "inflight_none", "error=\"%s\"", why.text);
+    } else if (run->inflight.adopted == OW_ADOPTED_DAMAGED) {
+        ow_log(OW_LOG_WARN, "inflight_damaged", "begun=anew");
+    }
 }
 
 /* The store is still NULL where a standby was told to stop. */
@@ -85,6 +98,9 @@ static enum ow_status open_store(struct run *run, const struct ow_kafka_options 
     if (standby.waits && status == OW_OK) {
         ow_log(OW_LOG_INFO, "takeover", "waited_ms=%lld",
                (long long)ow_run_standby_waited_ms(&standby));
+    }
+    if (status == OW_OK) {
+        open_inflight(run);
     }
     return standby.waits && atomic_load(&stop_flag) && status == OW_TEMPORARY ? OW_OK : status;
 }
@@ -136,7 +152,8 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
                   .machines = &run->config.machines,
                   .clock = run->clock,
                   .record_bytes_max = (size_t)run->config.record_bytes,
-                  .claim_skew_ms = run->config.claim_skew_ms},
+                  .claim_skew_ms = run->config.claim_skew_ms,
+                  .suspects = run->inflight.suspects},
         .batch_rows = (size_t)run->config.batch_rows,
         .batch_bytes = (size_t)run->config.batch_bytes,
         .batch_ms = run->config.batch_ms,
@@ -260,6 +277,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     ow_pulse_beat(ow_watchdog_poll(run->watchdog), "stopping");
     ow_worker_stop(run->worker);
     run->worker = NULL;
+    ow_suspects_clear(run->inflight.suspects);
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
            (long long)totals.records, (long long)totals.batches, seconds);
     return run->until_end && !atomic_load(&stop_flag)
@@ -273,6 +291,7 @@ static void close_all(struct run *run, int exit_code)
 {
     ow_pulse_beat(ow_watchdog_poll(run->watchdog), "closing the store");
     ow_worker_stop(run->worker);
+    ow_inflight_close(&run->inflight);
     ow_store_close(run->store);
     ow_pulse_rest(ow_watchdog_poll(run->watchdog)); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
@@ -343,6 +362,13 @@ const struct ow_command ow_command_run = {
             "has ended, however that was, under the same static membership, so that the group "
             "hands over at once. Any number\n"
             "may wait, and one of them gets the store.\n"
+            "A record of which the process dies is found by notes in <store>.inflight: after two "
+            "deaths, what was in work\n"
+            "is handled one by one; what was in work alone three times is quarantined as poison "
+            "(the last time after a\n"
+            "second of standing still, in case something else kills the process). Somebody must "
+            "start it again each\n"
+            "time, as systemd does; a clean stop clears the notes.\n"
             "At the start it compares how long claims are kept (claim.retention) with how long the "
             "topics keep records\n"
             "(retention.ms) and with claims.backups, and warns where claims are kept for less, or "

@@ -2,6 +2,7 @@
 
 #include "base/contract.h"
 #include "engine/batch.h"
+#include "engine/careful.h"
 #include "engine/poison.h"
 
 enum { OVERDUE_SLICE = 256 };
@@ -19,6 +20,10 @@ enum ow_status ow_apply_open(struct ow_apply *apply, const struct ow_apply_optio
     struct ow_position *positions = NULL;
     OW_TRY(ow_store_positions(options->store, &apply->partitions.arena, &positions, err));
     ow_partitions_load(&apply->partitions, positions);
+    if (options->suspects != NULL) {
+        apply->slot = &options->suspects->slots[0];
+        ow_suspects_start(options->suspects, positions, &apply->last_death);
+    }
     return OW_OK;
 }
 
@@ -32,6 +37,7 @@ void ow_apply_close(struct ow_apply *apply)
 static enum ow_status judge_together(struct ow_apply *apply, const struct ow_event *const *events,
                                      size_t count, struct ow_totals *totals, struct ow_err *err)
 {
+    ow_slot_work(apply->slot, OW_STAGE_APPLY, events[0]->record, count, 0);
     OW_TRY(ow_batch_begin(apply, err));
     OW_TRY(ow_batch_read(apply, events, count, err));
     for (size_t i = 0; i < count; i++) {
@@ -115,8 +121,9 @@ static enum ow_status take_ends(struct ow_apply *apply, struct ow_chunk *const *
     return apply->partitions.touched == NULL ? OW_OK : write_positions(apply, err);
 }
 
-enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count,
-                              struct ow_err *err)
+/* All records of some chunks; what they have come to is added to *totals. */
+static enum ow_status judge(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count,
+                            struct ow_totals *totals, struct ow_err *err)
 {
     struct ow_arena list_arena;
     ow_arena_init(&list_arena, (size_t)64 * 1024);
@@ -124,18 +131,29 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
     const struct ow_event **events = list_events(chunks, count, &event_count, &list_arena);
 
     enum ow_status status = OW_OK;
-    struct ow_totals totals = apply->totals;
     if (event_count > 0) {
-        status = judge_together(apply, events, event_count, &totals, err);
+        status = judge_together(apply, events, event_count, totals, err);
     }
     if (status == OW_RECORD_REFUSED) {
-        const int64_t same_offset = totals.same_offset; /* the second pass leaves them out */
+        const int64_t same_offset = totals->same_offset; /* the second pass leaves them out */
         ow_batch_roll_back(apply);
-        totals = apply->totals;
-        totals.same_offset = same_offset;
-        status = ow_poison_judge_one_by_one(apply, events, event_count, &totals, err);
+        *totals = apply->totals;
+        totals->same_offset = same_offset;
+        status = ow_poison_judge_one_by_one(apply, events, event_count, totals, err);
     }
     ow_arena_done(&list_arena);
+    return status;
+}
+
+enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *chunks, size_t count,
+                              struct ow_err *err)
+{
+    struct ow_totals totals = apply->totals;
+    OW_REQUIRE(chunks[0]->care == OW_CARE_NONE || count == 1);
+    const enum ow_status status = chunks[0]->care == OW_CARE_NONE
+                                      ? judge(apply, chunks, count, &totals, err)
+                                      : ow_careful_judge(apply, chunks[0], &totals, err);
+    ow_slot_rest(apply->slot);
     if (status != OW_OK) {
         ow_batch_roll_back(apply);
         return status;

@@ -6,7 +6,8 @@
  * Threads: the apply thread's alone, between _open and _close. Memory: a batch arena, reset at each
  * batch. Failure: RETRY statuses leave nothing behind, the same batch can be given again; STOP
  * statuses end the process. A record that the store refuses is quarantined as poison; the rest of
- * its batch is judged again, one by one.
+ * its batch is judged again, one by one. A chunk to be handled with care is a batch of its own
+ * (careful.h).
  */
 #ifndef OW_ENGINE_APPLY_H
 #define OW_ENGINE_APPLY_H
@@ -22,7 +23,8 @@ struct ow_apply_options {
     struct ow_clock clock;
     size_t record_bytes_max;
     int64_t claim_skew_ms;
-    struct ow_pulse *pulse; /* of the apply thread; NULL: nobody looks */
+    struct ow_pulse *pulse;       /* of the apply thread; NULL: nobody looks */
+    struct ow_suspects *suspects; /* borrowed; NULL: nobody takes notes */
 };
 
 /* What was handled since _open. */
@@ -44,6 +46,8 @@ struct ow_apply {
     struct ow_arena arena;
     uint32_t generation; /* of the assignment whose records count */
     struct ow_totals totals;
+    struct ow_slot *slot;       /* where it is noted what is in work, or NULL */
+    struct ow_death last_death; /* of the process before */
 };
 
 enum ow_status ow_apply_open(struct ow_apply *apply, const struct ow_apply_options *options,

@@ -22,6 +22,8 @@ enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
 {
     ow_pulse_beat(apply->options.pulse, "committing a transaction");
+    /* What happens now is no record's doing. */
+    ow_slot_rest(apply->slot);
     OW_TRY(ow_store_commit(apply->options.store, &apply->world, err));
     ow_partitions_settle(&apply->partitions);
     apply->totals.batches++;
@@ -160,6 +162,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
         totals->same_offset += is_same_offset(apply, partition, record);
         return check_anchor(apply, partition, record, err);
     }
+    OW_INVARIANT(!record->for_anchor);
     partition->check_anchor = false;
     struct ow_position *position = ow_partition_touch(&apply->partitions, partition);
     judging.reread = ow_position_sight(position, record->offset) == OW_SIGHT_REREAD;

@@ -19,6 +19,7 @@ void ow_chunk_reset(struct ow_chunk *chunk, uint32_t generation)
 {
     ow_arena_reset(&chunk->arena);
     chunk->generation = generation;
+    chunk->care = OW_CARE_NONE;
     chunk->count = 0;
     chunk->bytes = 0;
     chunk->end_count = 0;
@@ -61,9 +62,19 @@ bool ow_chunk_add_end(struct ow_chunk *chunk, const struct ow_record *end)
     return true;
 }
 
+bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care)
+{
+    return chunk->count == 0 || (chunk->care == care && care != OW_CARE_ALONE);
+}
+
 void ow_chunk_decode(struct ow_chunk *chunk, struct ow_decoder *decoder)
 {
     for (size_t i = 0; i < chunk->count; i++) {
-        ow_event_decode(decoder, &chunk->records[i], &chunk->arena, &chunk->events[i]);
+        const struct ow_record *record = &chunk->records[i];
+        if (record->for_anchor) { /* it may be in quarantine because it kills whoever reads it */
+            chunk->events[i] = (struct ow_event){.record = record, .verdict = OW_OUTCOME_FILTERED};
+        } else {
+            ow_event_decode(decoder, record, &chunk->arena, &chunk->events[i]);
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 #include "engine/source.h"
 #include "model/event.h"
+#include "model/suspect.h"
 
 /* Small enough that decode threads share the work of a burst, large enough that a hand-over costs
  * nothing a record. */
@@ -37,6 +38,7 @@ struct ow_end_mark {
 struct ow_chunk {
     struct ow_arena arena;
     uint32_t generation;
+    enum ow_care care; /* of all its records; but for NONE they are read only as they are judged */
     struct ow_record records[OW_CHUNK_ROWS];
     struct ow_event events[OW_CHUNK_ROWS];
     size_t rows_max; /* at most OW_CHUNK_ROWS */
@@ -59,7 +61,9 @@ bool ow_chunk_is_full(const struct ow_chunk *chunk);
 void ow_chunk_add(struct ow_chunk *chunk, const struct ow_record *record);
 /* Notes an end; false where there is no room. */
 bool ow_chunk_add_end(struct ow_chunk *chunk, const struct ow_record *end);
-/* Reads all records as events. */
+/* Whether a record that is to be handled so may join those that are in it. */
+bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care);
+/* Reads all records as events, but for those that are there for the anchor. */
 void ow_chunk_decode(struct ow_chunk *chunk, struct ow_decoder *decoder);
 
 #endif

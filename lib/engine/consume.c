@@ -82,17 +82,43 @@ enum ow_status ow_consume_wait_chunk(struct ow_consumer *consumer, struct ow_err
     return OW_OK;
 }
 
-static void take_record(struct ow_consumer *consumer, const struct ow_record *record)
+/* Notes that a record is handed out, and finds it a chunk of such as are handled alike; NULL
+ * afterwards where we are to stop. */
+static enum ow_status take_note(struct ow_consumer *consumer, struct ow_suspect_partition *notes,
+                                int64_t offset, struct ow_err *err)
+{
+    const enum ow_care care = ow_suspects_care(ow_worker_suspects(consumer->worker), notes, offset);
+    notes->place.offset = offset;
+    if (!ow_chunk_takes(consumer->chunk, care)) {
+        submit_chunk(consumer);
+        OW_TRY(ow_consume_wait_chunk(consumer, err));
+    }
+    if (consumer->chunk != NULL) {
+        consumer->chunk->care = care;
+    }
+    return OW_OK;
+}
+
+static enum ow_status take_record(struct ow_consumer *consumer, const struct ow_record *record,
+                                  struct ow_err *err)
 {
     struct ow_tracked *tracked = ow_consume_find(consumer, record);
     if (!consumer->assigned || tracked == NULL) {
-        return; /* of an assignment that is gone: it will come again */
+        return OW_OK; /* of an assignment that is gone: it will come again */
+    }
+    if (tracked->notes != NULL) {
+        OW_TRY(take_note(consumer, tracked->notes, record->offset, err));
+    }
+    if (consumer->chunk == NULL) {
+        return OW_OK;
     }
     tracked->seen = record->offset + 1;
     consumer->heard_ns = ow_consume_elapsed_ns(consumer);
     struct ow_record copy = *record;
     copy.via = OW_VIA_KAFKA;
+    copy.for_anchor = record->offset < tracked->first;
     ow_chunk_add(consumer->chunk, &copy);
+    return OW_OK;
 }
 
 static void take_end(struct ow_consumer *consumer, const struct ow_record *end)
@@ -151,8 +177,7 @@ static enum ow_status handle(struct ow_consumer *consumer, const struct ow_sourc
         submit_chunk(consumer);
         return ow_consume_end_check_silence(consumer, err);
     case OW_SOURCE_RECORD:
-        take_record(consumer, &event->record);
-        return OW_OK;
+        return take_record(consumer, &event->record, err);
     case OW_SOURCE_END:
         take_end(consumer, &event->record);
         return OW_OK;
@@ -244,7 +269,8 @@ static enum ow_status poll_some(struct ow_consumer *consumer, struct ow_err *err
             }
         }
         OW_TRY(handle(consumer, &event, err));
-        if (event.kind != OW_SOURCE_RECORD || ow_chunk_is_full(consumer->chunk)) {
+        if (event.kind != OW_SOURCE_RECORD || consumer->chunk == NULL ||
+            ow_chunk_is_full(consumer->chunk)) {
             return OW_OK;
         }
     }

@@ -4,6 +4,16 @@
 
 enum { PLAN_RETRY_MS = 60000 /* how long the broker may fail to answer at an assignment */ };
 
+/* Where it is noted what of a partition was handed out. */
+static struct ow_suspect_partition *notes_of(struct ow_consumer *consumer,
+                                             const struct ow_assigned *assigned)
+{
+    struct ow_suspects *suspects = ow_worker_suspects(consumer->worker);
+    return suspects == NULL
+               ? NULL
+               : ow_suspects_partition(suspects, ow_slice_of(assigned->topic), assigned->partition);
+}
+
 /* Goals of partitions that were assigned before are kept: --until-end means the end as it was at
  * the start. */
 static void track(struct ow_consumer *consumer, const struct ow_assignment_plan *plan,
@@ -19,9 +29,11 @@ static void track(struct ow_consumer *consumer, const struct ow_assignment_plan 
             (struct ow_tracked){.topic = assigned->topic,
                                 .partition = assigned->partition,
                                 .start = before == NULL ? assigned->offset : before->start,
+                                .first = assigned->offset,
                                 .seen = plan->fetch[i].offset, /* the anchor's is seen too */
                                 .goal = before == NULL ? plan->end[i] : before->goal,
-                                .committed = -1};
+                                .committed = -1,
+                                .notes = notes_of(consumer, assigned)};
     }
     ow_arena_done(&consumer->arena);
     consumer->arena = *arena;

@@ -15,10 +15,12 @@ struct ow_tracked {
     const char *topic;
     int32_t partition;
     int64_t start;     /* where this run began */
+    int64_t first;     /* what lies below was fetched for the anchor */
     int64_t seen;      /* behind the last record or end that was handed over */
     int64_t goal;      /* the end at the first assignment; with --until-end we are done there */
     int64_t committed; /* what we have committed; -1: nothing yet */
     bool unanswered;   /* and the broker has not said that it took it */
+    struct ow_suspect_partition *notes; /* of what was handed out; NULL: there are none */
 };
 
 struct ow_consumer {

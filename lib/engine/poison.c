@@ -58,6 +58,13 @@ static bool was_judged(struct ow_apply *apply, const struct ow_event *event, int
     return parked->gone;
 }
 
+/* Whether the process has died of it often enough. */
+static bool is_convicted(const struct ow_apply *apply, const struct ow_record *record, int64_t id)
+{
+    return apply->options.suspects != NULL &&
+           ow_suspects_parked_deaths(apply->options.suspects, record, id) >= OW_SUSPECT_DEATHS;
+}
+
 /*
  * Takes suspects off the list, one by one: those without whom on it the store takes the rest. With
  * only_judged those alone that were really judged then: one that waits for another suspect is not
@@ -70,6 +77,11 @@ static enum ow_status clear_suspects(struct ow_apply *apply, const struct ow_eve
     struct ow_totals ignored = {0};
     for (size_t i = 0; i < judging->poison_parked_count;) {
         const int64_t tried = ids[i];
+        if (is_convicted(apply, event->record, tried)) {
+            i++;
+            continue;
+        }
+        ow_slot_work(apply->slot, OW_STAGE_WAKE, event->record, 1, tried);
         const size_t last = --judging->poison_parked_count;
         memmove(&ids[i], &ids[i + 1], (last - i) * sizeof(*ids));
         const enum ow_status status = try_alone(
@@ -101,7 +113,9 @@ static enum ow_status find_guilty_parked(struct ow_apply *apply, const struct ow
     OW_TRY(try_alone(apply, event, &(struct attempt){.judging = *judging, .dry = true}, &ignored,
                      err));
     OW_TRY(clear_suspects(apply, event, ids, judging, true, err));
-    return clear_suspects(apply, event, ids, judging, false, err);
+    OW_TRY(clear_suspects(apply, event, ids, judging, false, err));
+    ow_slot_work(apply->slot, OW_STAGE_APPLY, event->record, 1, 0);
+    return OW_OK;
 }
 
 /* The ids of what is parked under the event's entity. */
@@ -150,15 +164,53 @@ static enum ow_status judge_guilty(struct ow_apply *apply, const struct ow_event
     return try_alone(apply, event, &attempt, totals, err);
 }
 
-static enum ow_status judge_suspect(struct ow_apply *apply, const struct ow_event *event,
+/*
+ * The process died of it, or of what it wakes: then the parked records are suspects before the
+ * store has refused anything, and each is noted while it is tried.
+ */
+static enum ow_status judge_accused(struct ow_apply *apply, const struct ow_event *event,
+                                    const char *why, struct ow_arena *notes,
                                     struct ow_totals *totals, struct ow_err *err)
 {
-    enum ow_status status = try_alone(apply, event, &(struct attempt){.dry = false}, totals, err);
-    if (status == OW_RECORD_REFUSED) {
-        struct ow_arena notes;
-        ow_arena_init(&notes, 4096);
+    struct attempt attempt = {.dry = false};
+    struct ow_judging *judging = &attempt.judging;
+    ow_batch_start_world(apply);
+    OW_TRY(ow_batch_read(apply, &event, 1, err));
+    int64_t *ids = list_parked(apply, event, notes, &judging->poison_parked_count);
+    judging->poison_parked = ids;
+    judging->poison_detail = why;
+    if (judging->poison_parked_count > 0) {
+        const enum ow_status status = find_guilty_parked(apply, event, ids, judging, err);
+        if (status != OW_OK) {
+            return status;
+        }
+    }
+    return try_alone(apply, event, &attempt, totals, err);
+}
+
+enum ow_status ow_poison_judge_one(struct ow_apply *apply, const struct ow_event *event,
+                                   enum ow_manner manner, const char *why, struct ow_totals *totals,
+                                   struct ow_err *err)
+{
+    struct ow_arena notes;
+    ow_arena_init(&notes, 4096);
+    const struct attempt attempt = {
+        .judging = {.poison = manner == OW_MANNER_QUARANTINED, .poison_detail = why}
+    };
+    ow_slot_work(apply->slot, OW_STAGE_APPLY, event->record, 1, 0);
+    enum ow_status status = manner == OW_MANNER_ACCUSED
+                                ? judge_accused(apply, event, why, &notes, totals, err)
+                                : try_alone(apply, event, &attempt, totals, err);
+    if (status == OW_RECORD_REFUSED && manner != OW_MANNER_QUARANTINED) {
         status = judge_guilty(apply, event, &notes, totals, err);
-        ow_arena_done(&notes);
+    }
+    ow_slot_rest(apply->slot);
+    ow_arena_done(&notes);
+    if (status == OW_RECORD_REFUSED) {
+        return ow_fail_within(err, OW_FAILED,
+                              OW_SLICE_FMT "[%d] offset %lld: cannot even be quarantined",
+                              OW_SLICE_ARG(event->record->topic), (int)event->record->partition,
+                              (long long)event->record->offset);
     }
     return status;
 }
@@ -172,14 +224,7 @@ enum ow_status ow_poison_judge_one_by_one(struct ow_apply *apply,
         if (!ow_batch_is_wanted(apply, events[i]->record)) {
             continue;
         }
-        const enum ow_status status = judge_suspect(apply, events[i], totals, err);
-        if (status == OW_RECORD_REFUSED) {
-            return ow_fail_within(
-                err, OW_FAILED, OW_SLICE_FMT "[%d] offset %lld: cannot even be quarantined",
-                OW_SLICE_ARG(events[i]->record->topic), (int)events[i]->record->partition,
-                (long long)events[i]->record->offset);
-        }
-        OW_TRY(status);
+        OW_TRY(ow_poison_judge_one(apply, events[i], OW_MANNER_SUSPECT, NULL, totals, err));
     }
     return ow_batch_commit(apply, err);
 }

@@ -36,24 +36,43 @@ struct ow_decoder ow_worker_decoder(const struct ow_worker *worker)
                                .record_bytes_max = worker->options.apply.record_bytes_max};
 }
 
+/* Where a decode thread notes what it has in work, or NULL. */
+static struct ow_slot *take_notes(struct ow_worker *worker)
+{
+    struct ow_suspects *suspects = worker->options.apply.suspects;
+    const uint32_t number = atomic_fetch_add(&worker->decode_slots, 1) + 1;
+    return suspects == NULL ? NULL : &suspects->slots[number];
+}
+
 static void *run_decode_thread(void *context)
 {
     struct ow_worker *worker = context;
     struct ow_decoder decoder = ow_worker_decoder(worker);
+    struct ow_slot *note = take_notes(worker);
     ow_worker_lock(worker);
     struct ow_pulse *pulse = ow_watchdog_decode(worker->options.watchdog, worker->decoder_number++);
     while (!worker->stopping) {
         ow_pulse_beat(pulse, "waiting for records");
-        if (worker->next_to_decode == worker->submitted) {
+        if (worker->next_to_decode == worker->submitted || worker->applied < worker->decode_after) {
             ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
             continue;
         }
         const size_t slot = worker->next_to_decode++ % OW_WORKER_RING;
-        worker->states[slot] = OW_SLOT_DECODING;
-        ow_worker_unlock(worker);
-        ow_pulse_beat(pulse, "reading records as events");
-        ow_chunk_decode(&worker->ring[slot], &decoder);
-        ow_worker_lock(worker);
+        struct ow_chunk *chunk = &worker->ring[slot];
+        if (chunk->care == OW_CARE_NONE && chunk->count > 0) {
+            worker->states[slot] = OW_SLOT_DECODING;
+            ow_worker_unlock(worker);
+            ow_pulse_beat(pulse, "reading records as events");
+            ow_slot_work(note, OW_STAGE_READ, &chunk->records[0], chunk->count, 0);
+            ow_chunk_decode(chunk, &decoder);
+            ow_slot_rest(note);
+            ow_worker_lock(worker);
+        } else if (chunk->care != OW_CARE_NONE || chunk->assigned != NULL) {
+            /* Suspects are read by the apply thread while nobody else works. And before an
+             * operator's rewind is in the store, whoever dies of what lies there would seem to have
+             * died of what was passed long ago. */
+            worker->decode_after = worker->next_to_decode;
+        }
         worker->states[slot] = OW_SLOT_DECODED;
         (void)pthread_cond_broadcast(&worker->changed);
     }
@@ -98,6 +117,22 @@ static void init_ring(struct ow_worker *worker)
     }
 }
 
+/* What is said of the end of the process before. */
+static void tell_death(const struct ow_death *death)
+{
+    static const char *const stages[] = {
+        [OW_STAGE_IDLE] = "idle", [OW_STAGE_READ] = "read",       [OW_STAGE_APPLY] = "apply",
+        [OW_STAGE_WAKE] = "wake", [OW_STAGE_CONTROL] = "control",
+    };
+    if (death->stage != OW_STAGE_IDLE) {
+        ow_log(OW_LOG_WARN, "died_in_work",
+               "stage=%s alone=%d deaths=%u topic=%.*s partition=%d offset=%lld",
+               stages[death->stage], (int)death->alone, (unsigned)death->deaths,
+               (int)death->place.topic_len, (const char *)death->place.topic,
+               (int)death->place.partition, (long long)death->place.offset);
+    }
+}
+
 enum ow_status ow_worker_start(const struct ow_worker_options *options,
                                struct ow_worker **ret_worker, struct ow_err *err)
 {
@@ -115,6 +150,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);
         worker->first_due_ms = ow_apply_first_due_ms(&worker->apply);
+        tell_death(&worker->apply.last_death);
         status = start_threads(worker, err);
     }
     if (status != OW_OK) {
@@ -238,6 +274,11 @@ struct ow_totals ow_worker_totals(struct ow_worker *worker)
     const struct ow_totals totals = worker->totals;
     ow_worker_unlock(worker);
     return totals;
+}
+
+struct ow_suspects *ow_worker_suspects(struct ow_worker *worker)
+{
+    return worker->options.apply.suspects;
 }
 
 struct ow_durables *ow_worker_durables(struct ow_worker *worker)

@@ -53,6 +53,11 @@ enum ow_status ow_worker_status(struct ow_worker *worker, struct ow_err *err);
 int64_t ow_worker_retrying_since_ns(struct ow_worker *worker);
 struct ow_totals ow_worker_totals(struct ow_worker *worker);
 
+/* The notes of what is in work, of which the partitions are the poll thread's; NULL: there are
+ * none.
+ */
+struct ow_suspects *ow_worker_suspects(struct ow_worker *worker);
+
 /* What is durable of each partition; lives as long as the worker. */
 struct ow_durables *ow_worker_durables(struct ow_worker *worker);
 

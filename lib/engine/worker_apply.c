@@ -21,6 +21,39 @@ static void adapt(struct ow_worker *worker, int64_t took_ms)
     }
 }
 
+/*
+ * Before a record that is accused. Where one more death would convict it, we first stand still for
+ * a while: a process that dies then dies of something else. False when we are to stop.
+ */
+static bool wait_control(struct ow_worker *worker, const struct ow_chunk *chunk)
+{
+    const struct ow_suspects *suspects = worker->options.apply.suspects;
+    const struct ow_record *record = &chunk->records[0];
+    uint32_t deaths = 0;
+    if (ow_suspects_treatment(suspects, record, &deaths) != OW_TREATMENT_TRY) {
+        ow_log(OW_LOG_ERROR, "poison", "topic=" OW_SLICE_FMT " partition=%d offset=%lld deaths=%u",
+               OW_SLICE_ARG(record->topic), (int)record->partition, (long long)record->offset,
+               (unsigned)deaths);
+    }
+    if (!ow_suspects_needs_control(suspects, record) || worker->options.decode_threads == 0) {
+        return true;
+    }
+    ow_log(OW_LOG_WARN, "control", "topic=" OW_SLICE_FMT " partition=%d offset=%lld ms=%d",
+           OW_SLICE_ARG(record->topic), (int)record->partition, (long long)record->offset,
+           OW_SUSPECT_CONTROL_MS);
+    ow_slot_work(worker->apply.slot, OW_STAGE_CONTROL, record, 1, 0);
+    const int64_t until_ns = ow_clock_elapsed_ns(&worker->apply.options.clock) +
+                             (int64_t)OW_SUSPECT_CONTROL_MS * 1000000;
+    ow_worker_lock(worker);
+    while (!worker->stopping && ow_clock_elapsed_ns(&worker->apply.options.clock) < until_ns) {
+        ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
+    }
+    const bool go_on = !worker->stopping;
+    ow_worker_unlock(worker);
+    ow_slot_rest(worker->apply.slot);
+    return go_on;
+}
+
 /* What the apply thread does with a batch of chunks, all of one kind. */
 static enum ow_status apply_chunks(struct ow_worker *worker, struct ow_chunk *const *chunks,
                                    size_t count, struct ow_err *err)
@@ -33,6 +66,9 @@ static enum ow_status apply_chunks(struct ow_worker *worker, struct ow_chunk *co
     }
     if (apply->generation != generation) {
         return OW_OK; /* revoked since they were fetched */
+    }
+    if (chunks[0]->care == OW_CARE_ALONE && !wait_control(worker, chunks[0])) {
+        return OW_OK; /* it will come again */
     }
     const int64_t start_ns = ow_clock_elapsed_ns(&apply->options.clock);
     const enum ow_status status = ow_apply_batch(apply, chunks, count, err);
@@ -126,8 +162,8 @@ static size_t take_batch(struct ow_worker *worker, struct ow_chunk **chunks)
         if (worker->states[slot] != OW_SLOT_DECODED) {
             break;
         }
-        const bool is_assignment = chunk->assigned != NULL;
-        if (count > 0 && (is_assignment || rows + chunk->count > worker->rows_limit ||
+        const bool goes_alone = chunk->assigned != NULL || chunk->care != OW_CARE_NONE;
+        if (count > 0 && (goes_alone || rows + chunk->count > worker->rows_limit ||
                           bytes + chunk->bytes > worker->options.batch_bytes)) {
             break;
         }
@@ -135,7 +171,7 @@ static size_t take_batch(struct ow_worker *worker, struct ow_chunk **chunks)
         chunks[count++] = chunk;
         rows += chunk->count;
         bytes += chunk->bytes;
-        if (is_assignment) {
+        if (goes_alone) {
             break;
         }
     }
@@ -215,7 +251,12 @@ void ow_worker_apply_inline(struct ow_worker *worker)
 {
     struct ow_decoder decoder = ow_worker_decoder(worker);
     for (uint64_t n = worker->applied; n < worker->submitted; n++) {
-        ow_chunk_decode(&worker->ring[n % OW_WORKER_RING], &decoder);
+        struct ow_chunk *chunk = &worker->ring[n % OW_WORKER_RING];
+        if (chunk->care == OW_CARE_NONE && chunk->count > 0) {
+            ow_slot_work(worker->apply.slot, OW_STAGE_READ, &chunk->records[0], chunk->count, 0);
+            ow_chunk_decode(chunk, &decoder);
+            ow_slot_rest(worker->apply.slot);
+        }
         worker->states[n % OW_WORKER_RING] = OW_SLOT_DECODED;
     }
     ow_buffer_done(&decoder.scratch);

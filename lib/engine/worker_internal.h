@@ -7,6 +7,7 @@
 
 #include "engine/worker.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 enum {
@@ -14,6 +15,7 @@ enum {
     OW_WORKER_DECODE_THREADS_MAX = OW_WATCHDOG_DECODE_MAX,
     OW_WORKER_IDLE_MS = 200
 };
+static_assert(OW_WORKER_DECODE_THREADS_MAX + 1 == (int)OW_SUSPECT_SLOTS, "a slot for each thread");
 
 /* Where a chunk of the ring is. Only the state is shared; the chunk itself belongs to whoever the
  * state names. */
@@ -38,6 +40,7 @@ struct ow_worker {
     uint64_t submitted; /* chunks submitted so far; chunk n lies in slot n % OW_WORKER_RING */
     uint64_t next_to_decode;
     uint64_t applied;
+    uint64_t decode_after; /* nothing is decoded before so many are applied */
     bool stopping;
     size_t decoder_number; /* of the next decode thread that begins */
     enum ow_status status;
@@ -53,6 +56,7 @@ struct ow_worker {
     pthread_t apply_thread;
     pthread_t decode_threads[OW_WORKER_DECODE_THREADS_MAX];
     size_t decode_thread_count;
+    _Atomic uint32_t decode_slots; /* of the notes that the decode threads have taken */
     bool apply_thread_runs;
 };
 

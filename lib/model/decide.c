@@ -134,17 +134,6 @@ static void judge_claimable(struct ow_world *world, const struct ow_event *event
     }
 }
 
-/* A row that owns no claim is found again by its offset, for the offset is all that it has. */
-static bool owns_claim(enum ow_reason reason)
-{
-    static const bool owns[] = {
-#define OW_REASON_OWNS(name, text, owns_it) [OW_REASON_##name] = (owns_it),
-        OW_REASON_TABLE(OW_REASON_OWNS)
-#undef OW_REASON_OWNS
-    };
-    return owns[reason];
-}
-
 /* The row in which the owner of a claim lies, where it came from that very offset: as it was read,
  * or as this batch has made it. */
 static struct ow_quarantine *row_of_owner(struct ow_world *world, const struct ow_event *event,
@@ -191,7 +180,8 @@ static void see_again(struct ow_world *world, const struct ow_event *event,
     struct ow_quarantine *at_offset = ow_world_quarantine_at(world, event->record);
     OW_INVARIANT(at_offset->loaded);
     *decision = (struct ow_decision){.outcome = OW_OUTCOME_DUPLICATE};
-    if (at_offset->id != 0 && !owns_claim(at_offset->reason)) {
+    /* A row that owns no claim is found again by its offset, for the offset is all that it has. */
+    if (at_offset->id != 0 && !ow_reason_owns(at_offset->reason, at_offset->unread)) {
         at_offset->seen++;
         *decision =
             (struct ow_decision){.outcome = OW_OUTCOME_QUARANTINED, .reason = at_offset->reason};

@@ -15,6 +15,7 @@ struct ow_quarantine *ow_judge_add_quarantine(struct ow_world *world, int64_t id
     row->reason = reason;
     row->detail = detail;
     row->machine = event->machine;
+    row->unread = event->machine == NULL;
     row->entity_id = event->entity_id;
     row->record = record;
     *world->quarantine_end = row;
@@ -235,6 +236,7 @@ enum ow_outcome ow_judge_quarantine(struct ow_world *world, const struct ow_subj
                                                         subject->event, subject->record);
     /* Also where a newer machine file reads otherwise what was parked. */
     row->machine = subject->entity->machine;
+    row->unread = false;
     row->entity_id = subject->entity->id;
     decision->reason = reason;
     return OW_OUTCOME_QUARANTINED;

@@ -20,6 +20,26 @@ const char *ow_reason_text(enum ow_reason reason)
     return texts[reason];
 }
 
+enum ow_reason ow_reason_of(struct ow_slice text)
+{
+    for (size_t i = OW_REASON_NONE + 1; i <= OW_REASON_PARK_TIMEOUT; i++) {
+        if (ow_slice_equals_text(text, ow_reason_text((enum ow_reason)i))) {
+            return (enum ow_reason)i;
+        }
+    }
+    return OW_REASON_NONE;
+}
+
+bool ow_reason_owns(enum ow_reason reason, bool unread)
+{
+    static const bool owns[] = {
+#define OW_REASON_OWNS(name, text, owns_it) [OW_REASON_##name] = (owns_it),
+        OW_REASON_TABLE(OW_REASON_OWNS)
+#undef OW_REASON_OWNS
+    };
+    return owns[reason] && !(reason == OW_REASON_POISON && unread);
+}
+
 const char *ow_via_text(enum ow_via via)
 {
     static const char *const texts[] = {

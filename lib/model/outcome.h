@@ -5,6 +5,8 @@
 #ifndef OW_MODEL_OUTCOME_H
 #define OW_MODEL_OUTCOME_H
 
+#include "base/slice.h"
+
 #define OW_OUTCOME_TABLE(X)                                                                        \
     X(APPLIED, "applied")                                                                          \
     X(DUPLICATE, "duplicate")                                                                      \
@@ -45,6 +47,13 @@ enum ow_reason {
 
 const char *ow_outcome_text(enum ow_outcome outcome);
 const char *ow_reason_text(enum ow_reason reason);
+/* The reason with that text; NONE for one that a newer program wrote. */
+enum ow_reason ow_reason_of(struct ow_slice text);
+/*
+ * Whether such a quarantine row owns the claim of its message. unread: it names no machine; poison
+ * is then a record that killed the process when it was read, so that nobody knows its key.
+ */
+bool ow_reason_owns(enum ow_reason reason, bool unread);
 
 /* Through which door an effect came: ow_history.via. */
 #define OW_VIA_TABLE(X)                                                                            \

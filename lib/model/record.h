@@ -27,6 +27,7 @@ struct ow_record {
     const struct ow_header *headers;
     size_t header_count;
     enum ow_via via; /* kafka, http, requeue, seed */
+    bool for_anchor; /* below the position, fetched to be compared with it and nothing else */
 };
 
 /* Which way a record came. */

@@ -92,6 +92,7 @@ struct ow_quarantine {
     bool fresh;
     int64_t seen; /* fresh: 1 and up; else how many more */
     enum ow_reason reason;
+    bool unread; /* it names no machine */
     const char *detail;
     const struct ow_machine *machine; /* NULL: not known */
     struct ow_slice entity_id;        /* absent: not known */

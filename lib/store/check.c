@@ -1,5 +1,6 @@
 #include "store/check.h"
 
+#include "store/inflight.h"
 #include "store/internal.h"
 
 #include <fcntl.h>
@@ -104,6 +105,23 @@ static enum ow_status look_at_pages(struct look *look, const char *path, struct 
     return OW_OK;
 }
 
+/* Records that the worker died of, as far as it knows. */
+static void look_at_accused(struct look *look, const char *path, const char *id)
+{
+    const struct ow_suspects *suspects = ow_inflight_look(path, id, &look->arena);
+    for (size_t i = 0; suspects != NULL && i < suspects->accused_count; i++) {
+        const struct ow_accused *accused = &suspects->accused[i];
+        const struct ow_slice topic = {accused->place.topic, accused->place.topic_len};
+        ow_check_warning(look->check, "store",
+                         "the worker died %u times while " OW_SLICE_FMT "[%d] offset %" PRId64
+                         "%s was in work alone: after %d it is quarantined as poison",
+                         (unsigned)accused->deaths, OW_SLICE_ARG(topic),
+                         (int)accused->place.partition, accused->place.offset,
+                         accused->parked_id == 0 ? "" : ", or rather a parked one that it wakes,",
+                         OW_SUSPECT_DEATHS);
+    }
+}
+
 static enum ow_status look_inside(struct look *look, const char *path, struct ow_err *err)
 {
     enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
@@ -117,6 +135,9 @@ static enum ow_status look_inside(struct look *look, const char *path, struct ow
     ow_check_good(look->check, "store", "'%s' is a store with schema version %s%d, id %s", path,
                   kind == OW_STORE_KIND_OLDER ? "below the present, run will bring it up to " : "",
                   OW_STORE_SCHEMA_VERSION, id == NULL ? "unknown" : id);
+    if (id != NULL && strlen(id) == OW_STORE_ID_BYTES - 1) {
+        look_at_accused(look, path, id);
+    }
     struct ow_hash_key key;
     OW_TRY(ow_store_key_load(&look->sql, look->hash_key_file, false, &key, err));
     for (size_t i = 0; i < look->machines->count; i++) {

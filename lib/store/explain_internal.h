@@ -52,7 +52,7 @@
                    " timestamp_ms, key, headers, value FROM ow_parked WHERE id > ? ORDER BY id")   \
     X(PASS_QUARANTINE, "SELECT id, machine, entity_id, conflict_ref, 0, topic, partition, offset," \
                        " timestamp_ms, key, headers, value FROM ow_quarantine WHERE id > ?"        \
-                       " ORDER BY id")
+                       " AND (reason <> 'poison' OR machine IS NOT NULL) ORDER BY id")
 
 enum ow_explain_statement_name {
 #define OW_EXPLAIN_STATEMENT_ENUM(name, text) OW_EXPLAIN_##name,

@@ -256,24 +256,6 @@ static bool is_settled(const struct ow_explain_quarantine *row)
     return strcmp(row->status, "applied") == 0 || strcmp(row->status, "duplicate") == 0;
 }
 
-static bool owns_claim(const char *reason)
-{
-    static const struct {
-        const char *text;
-        bool owns;
-    } reasons[] = {
-#define OW_EXPLAIN_OWNS(name, reason_text, owns_it) {(reason_text), (owns_it)},
-        OW_REASON_TABLE(OW_EXPLAIN_OWNS)
-#undef OW_EXPLAIN_OWNS
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (strcmp(reasons[i].text, reason) == 0) {
-            return reasons[i].owns;
-        }
-    }
-    return false;
-}
-
 enum ow_status ow_explain_row_quarantine(struct ow_explain *explain, struct ow_explain_event *event,
                                          struct ow_err *err)
 {
@@ -292,14 +274,17 @@ enum ow_status ow_explain_row_quarantine(struct ow_explain *explain, struct ow_e
     }
     uint8_t key[OW_CLAIM_KEY_BYTES];
     bool has_key = false;
-    decode(explain, read, event, key, &has_key);
     event->machine = ow_explain_row_text(explain, read, 1);
+    const enum ow_reason reason = ow_reason_of(ow_slice_of(event->quarantine->reason));
+    if (event->machine != NULL || reason != OW_REASON_POISON) { /* else it kills who reads it */
+        decode(explain, read, event, key, &has_key);
+    }
     event->entity_id = event->quarantine->entity_id;
     event->place = event->quarantine->place;
     ow_sql_reset(read);
     event->outcome = is_settled(event->quarantine) ? NULL : ow_outcome_text(OW_OUTCOME_QUARANTINED);
     event->claim.claimed = OW_EXPLAIN_CLAIM_NONE;
-    if (owns_claim(event->quarantine->reason)) {
+    if (ow_reason_owns(reason, event->machine == NULL)) {
         event->claim.claimed = OW_EXPLAIN_CLAIM_UNKNOWN;
         return has_key ? ow_explain_claim_find(explain, key, &event->claim, &ref, err) : OW_OK;
     }

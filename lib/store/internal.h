@@ -112,6 +112,9 @@ enum ow_status ow_store_lock(const char *path, struct ow_arena *arena, int *ret_
 /* A suspicion was looked into and is over. */
 void ow_store_lock_cleared(int fd);
 void ow_store_unlock(int fd, enum ow_store_end end);
+/* Tells one start of the machine from another; "unknown" where the kernel does not say. */
+enum { OW_STORE_BOOT_BYTES = 40 };
+void ow_store_read_boot(char boot[OW_STORE_BOOT_BYTES]);
 
 /* store_schema.c */
 enum ow_store_kind {

@@ -5,23 +5,6 @@
 static enum ow_status insert(struct ow_store *store, const struct ow_world *world,
                              const struct ow_quarantine *quarantine, struct ow_err *err);
 
-/* The number of a reason's text; NONE for one that a newer program wrote: it then counts as a row
- * without a claim. */
-static enum ow_reason reason_of(struct ow_slice text)
-{
-    static const char *const texts[] = {
-#define OW_REASON_TEXT(name, reason_text, owns) [OW_REASON_##name] = (reason_text),
-        OW_REASON_TABLE(OW_REASON_TEXT)
-#undef OW_REASON_TEXT
-    };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        if (ow_slice_equals_text(text, texts[i])) {
-            return (enum ow_reason)i;
-        }
-    }
-    return OW_REASON_NONE;
-}
-
 static enum ow_status read_one(struct ow_store *store, struct ow_arena *arena,
                                struct ow_quarantine *wanted, struct ow_err *err)
 {
@@ -42,7 +25,8 @@ static enum ow_status read_one(struct ow_store *store, struct ow_arena *arena,
     OW_TRY(ow_sql_step(read, &row, err));
     if (row) {
         wanted->id = ow_sql_i64(read, 0);
-        wanted->reason = reason_of(ow_sql_slice(read, 1));
+        wanted->reason = ow_reason_of(ow_sql_slice(read, 1));
+        wanted->unread = ow_sql_is_null(read, 4);
         const struct ow_slice fingerprint = ow_sql_slice(read, 3);
         if (fingerprint.len == sizeof(wanted->conflict_fingerprint)) {
             wanted->conflict_ref = ow_sql_i64(read, 2);

@@ -69,12 +69,13 @@
     X(PARKED_ROW, "SELECT * FROM ow_parked WHERE id = ?")                                          \
     X(PARKED_DELETE, "DELETE FROM ow_parked WHERE id = ?")                                         \
     /* Of the present incarnation: at that offset of the one before was another record. */         \
-    X(QUARANTINE_AT, "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"    \
-                     " WHERE topic = ?1 AND partition = ?2 AND offset = ?3 AND id >= coalesce("    \
-                     "(SELECT max(began_ref) FROM ow_position WHERE topic = ?1"                    \
-                     " AND partition = ?2), 0) ORDER BY id LIMIT 1")                               \
+    X(QUARANTINE_AT,                                                                               \
+      "SELECT id, reason, conflict_ref, conflict_fingerprint, machine FROM ow_quarantine"          \
+      " WHERE topic = ?1 AND partition = ?2 AND offset = ?3 AND id >= coalesce("                   \
+      "(SELECT max(began_ref) FROM ow_position WHERE topic = ?1"                                   \
+      " AND partition = ?2), 0) ORDER BY id LIMIT 1")                                              \
     X(QUARANTINE_CONFLICT,                                                                         \
-      "SELECT id, reason, conflict_ref, conflict_fingerprint FROM ow_quarantine"                   \
+      "SELECT id, reason, conflict_ref, conflict_fingerprint, machine FROM ow_quarantine"          \
       " WHERE conflict_ref = ? AND conflict_fingerprint = ?")                                      \
     X(QUARANTINE_ROW, "SELECT * FROM ow_quarantine WHERE id = ?")                                  \
     X(QUARANTINE_INSERT,                                                                           \

@@ -15,22 +15,21 @@
  * file without a name.
  */
 
-enum { LINE_BYTES = 160, BOOT_BYTES = 40, PID_BYTES = 24 };
+enum { LINE_BYTES = 160, PID_BYTES = 24 };
 
-/* Tells one start of the machine from another; "unknown" where the kernel does not say. */
-static void read_boot(char boot[BOOT_BYTES])
+void ow_store_read_boot(char boot[OW_STORE_BOOT_BYTES])
 {
-    (void)snprintf(boot, BOOT_BYTES, "unknown");
+    (void)snprintf(boot, OW_STORE_BOOT_BYTES, "unknown");
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return;
     }
-    char text[BOOT_BYTES] = "";
+    char text[OW_STORE_BOOT_BYTES] = "";
     const ssize_t len = read(fd, text, sizeof(text) - 1);
     (void)close(fd);
     if (len > 0) {
         text[strcspn(text, "\n")] = '\0';
-        (void)snprintf(boot, BOOT_BYTES, "%s", text);
+        (void)snprintf(boot, OW_STORE_BOOT_BYTES, "%s", text);
     }
 }
 
@@ -58,8 +57,8 @@ static void owner_of(const char *line, char pid[PID_BYTES])
 /* Talk only: a line that cannot be written costs the next start an integrity check at most. */
 static void write_line(int fd, const char *state)
 {
-    char boot[BOOT_BYTES];
-    read_boot(boot);
+    char boot[OW_STORE_BOOT_BYTES];
+    ow_store_read_boot(boot);
     char line[LINE_BYTES];
     const int len =
         snprintf(line, sizeof(line), "pid %ld boot %s %s\n", (long)getpid(), boot, state);
@@ -73,8 +72,8 @@ static void write_line(int fd, const char *state)
 
 static enum ow_store_end judge_line(const char *line)
 {
-    char boot[BOOT_BYTES];
-    read_boot(boot);
+    char boot[OW_STORE_BOOT_BYTES];
+    ow_store_read_boot(boot);
     const char *state = strrchr(line, ' ');
     if (state == NULL || strcmp(state, " closed") == 0) {
         return OW_STORE_END_CLOSED; /* or the first start */

@@ -20,7 +20,9 @@ struct quarantined {
     int64_t id, seen, conflict_ref;
     struct ow_slice reason, detail, machine, entity_id, status, conflict_fingerprint;
     struct ow_record record;
-    bool owns; /* by its reason */
+    enum ow_reason kind; /* NONE: its reason is none */
+    bool owns;           /* by its reason */
+    bool unread;         /* it killed the process that read it */
     bool conflict;
     bool erased; /* its payload was */
 };
@@ -29,26 +31,6 @@ static bool is_one_of(struct ow_slice text, const char *const *list, size_t coun
 {
     for (size_t i = 0; i < count; i++) {
         if (ow_slice_equals_text(text, list[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether it is a reason, and whether rows with it own the claim of their message. */
-static bool find_reason(struct ow_slice text, bool *ret_owns)
-{
-    static const struct {
-        const char *text;
-        bool owns;
-    } reasons[] = {
-#define REASON_ROW(name, reason_text, owns_it) {(reason_text), (owns_it)},
-        OW_REASON_TABLE(REASON_ROW)
-#undef REASON_ROW
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (text.len > 0 && ow_slice_equals_text(text, reasons[i].text)) {
-            *ret_owns = reasons[i].owns;
             return true;
         }
     }
@@ -75,7 +57,10 @@ static bool take_row(struct ow_verify *verify, const struct ow_statement *row,
                    .key = ow_sql_slice(row, 9),
                    .value = ow_sql_slice(row, 11)}
     };
-    ret_row->conflict = ow_slice_equals_text(ret_row->reason, "conflict");
+    ret_row->kind = ow_reason_of(ret_row->reason);
+    ret_row->conflict = ret_row->kind == OW_REASON_CONFLICT;
+    ret_row->unread = ret_row->kind == OW_REASON_POISON && ow_sql_is_null(row, 3);
+    ret_row->owns = ow_reason_owns(ret_row->kind, ret_row->unread);
     ret_row->erased = ow_erased_is_note(ow_sql_slice(row, 19));
     return ow_headers_read(ow_sql_slice(row, 10), &verify->scratch, &ret_row->record.headers,
                            &ret_row->record.header_count);
@@ -122,10 +107,12 @@ static const char *problem_of(const struct quarantined *quarantined, const struc
 {
     static const char *const statuses[] = {"open", "requeued", "applied", "duplicate", "discarded"};
     static const char *const tried[] = {"requeued", "applied", "duplicate"};
-    bool owns = false;
     const int64_t attempts = ow_sql_i64(row, 15);
-    if (!find_reason(quarantined->reason, &owns)) {
+    if (quarantined->kind == OW_REASON_NONE) {
         return "its reason is none";
+    }
+    if (quarantined->unread && !ow_sql_is_null(row, 4)) {
+        return "it was never read, and names an entity";
     }
     if (!is_one_of(quarantined->status, statuses, 5)) {
         return "its status is none";
@@ -185,6 +172,10 @@ static void read_again(struct ow_verify *verify, const struct quarantined *row,
         ret_reading->unsure = true; /* there is nothing to be read */
         return;
     }
+    if (row->unread) {
+        ret_reading->unsure = true; /* it killed the process that read it, and is not read here */
+        return;
+    }
     verify->decoder.record_bytes_max = record_bytes_max(row);
     if (ow_slice_equals_text(row->reason, "oversize") &&
         verify->decoder.record_bytes_max == SIZE_MAX) {
@@ -207,7 +198,6 @@ static enum ow_status check_row(struct ow_verify *verify, const struct ow_statem
     const bool readable = take_row(verify, row, &quarantined);
     struct ow_verify_reading reading = {.found = false};
     const char *problem = problem_of(&quarantined, row);
-    (void)find_reason(quarantined.reason, &quarantined.owns);
     ow_verify_checked(verify, OW_PROMISE_QUARANTINE, 1);
     if (readable) {
         read_again(verify, &quarantined, &reading);

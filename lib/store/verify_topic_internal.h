@@ -51,8 +51,9 @@ enum ow_topic_promise {
                " FROM ow_history WHERE seq = ?")                                                   \
     X(SIGHTING, "SELECT 1 FROM ow_sighting WHERE ref = ? AND topic = ? AND partition = ?"          \
                 " AND offset = ? AND (cause = 'stale') = ? LIMIT 1")                               \
-    X(QUARANTINE, "SELECT id, reason FROM ow_quarantine WHERE topic = ? AND partition = ?"         \
-                  " AND offset = ? AND id >= ? ORDER BY id LIMIT 1")                               \
+    X(QUARANTINE,                                                                                  \
+      "SELECT id, reason, machine FROM ow_quarantine WHERE topic = ? AND partition = ?"            \
+      " AND offset = ? AND id >= ? ORDER BY id LIMIT 1")                                           \
     X(CONFLICT, "SELECT id FROM ow_quarantine WHERE conflict_ref = ?"                              \
                 " AND conflict_fingerprint = ?")
 

@@ -278,24 +278,6 @@ static enum ow_status judge_conflict(struct ow_verify_topic *topic, const struct
     return OW_OK;
 }
 
-static bool owns_claim(const char *reason)
-{
-    static const struct {
-        const char *text;
-        bool owns;
-    } reasons[] = {
-#define OW_TOPIC_OWNS(name, reason_text, owns_it) {(reason_text), (owns_it)},
-        OW_REASON_TABLE(OW_TOPIC_OWNS)
-#undef OW_TOPIC_OWNS
-    };
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (strcmp(reasons[i].text, reason) == 0) {
-            return reasons[i].owns;
-        }
-    }
-    return false;
-}
-
 static enum ow_status judge_quarantined(struct ow_verify_topic *topic,
                                         const struct ow_record *record, struct ow_err *err)
 {
@@ -309,12 +291,16 @@ static enum ow_status judge_quarantined(struct ow_verify_topic *topic,
     }
     const int64_t id = ow_sql_i64(read, 0);
     const char *reason = ow_arena_text(&topic->scratch, ow_sql_slice(read, 1));
+    const bool unread = ow_sql_is_null(read, 2);
+    const bool owns = ow_reason_owns(ow_reason_of(ow_slice_of(reason)), unread);
     ow_sql_reset(read);
     if (strcmp(reason, "conflict") == 0) {
         return judge_conflict(topic, record, err);
     }
+    if (unread && strcmp(reason, "poison") == 0) {
+        return OW_OK; /* it killed whoever read it */
+    }
     struct reading reading;
-    const bool owns = owns_claim(reason);
     OW_TRY(read_again(topic, record, owns, owns ? OW_OUTCOME_APPLIED : OW_OUTCOME_QUARANTINED,
                       &reading, err));
     const bool is_readable = reading.event.verdict == OW_OUTCOME_APPLIED;

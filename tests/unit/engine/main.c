@@ -12,6 +12,7 @@ int main(void)
     failed += ow_test_apply_edges();
     failed += ow_test_fault();
     failed += ow_test_watchdog();
+    failed += ow_test_careful();
     failed += ow_test_worker();
     failed += ow_test_worker_edges();
     failed += ow_test_consume();

@@ -35,5 +35,6 @@ int ow_test_prove(void);
 int ow_test_prove_planted(void);
 int ow_test_retention(void);
 int ow_test_seed(void);
+int ow_test_suspect(void);
 
 #endif

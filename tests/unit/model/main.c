@@ -24,5 +24,6 @@ int main(void)
     failed += ow_test_prove_planted();
     failed += ow_test_retention();
     failed += ow_test_seed();
+    failed += ow_test_suspect();
     return failed == 0 ? 0 : 1;
 }

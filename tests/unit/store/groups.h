@@ -16,6 +16,7 @@ int ow_test_headers(void);
 int ow_test_horizon(void);
 int ow_test_moved(void);
 int ow_test_migrate(void);
+int ow_test_inflight(void);
 int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_prune(void);

@@ -6,6 +6,7 @@ int main(void)
     failed += ow_test_headers();
     failed += ow_test_open();
     failed += ow_test_migrate();
+    failed += ow_test_inflight();
     failed += ow_test_unread();
     failed += ow_test_batch();
     failed += ow_test_position();
