@@ -2,6 +2,7 @@
 #define OW_TESTS_STORE_GROUPS_H
 
 /* Each runs the tests of one file and returns how many failed. */
+int ow_test_backup(void);
 int ow_test_batch(void);
 int ow_test_claim(void);
 int ow_test_claim_fault(void);
