@@ -3,8 +3,10 @@
 #include "command.h"
 #include "config.h"
 #include "engine/consume.h"
+#include "http/admin.h"
 #include "kafka/source.h"
 #include "output.h"
+#include "ow_version.h"
 #include "run_progress.h"
 #include "run_retention.h"
 #include "store/store.h"
@@ -17,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_BROKER_MS = 60000, CLOSE_MS = 5000 };
+enum { WAIT_BROKER_MS = 60000, CLOSE_MS = 5000, ANSWERS_MS = 5000 };
 
 static atomic_bool stop_flag;
 
@@ -43,6 +45,8 @@ struct run {
     struct ow_store *store;
     struct ow_source *source;
     struct ow_worker *worker;
+    struct ow_http_admin admin;
+    bool leave; /* a thread is left behind */
     struct ow_run_retention retention;
     struct ow_run_progress progress;
     struct ow_clock clock;
@@ -121,6 +125,36 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
         .decode_threads = (size_t)run->config.decode_threads,
     };
     return ow_worker_start(&options, &run->worker, err);
+}
+
+/* What the worker answers to commands. It is no reason to stop where that cannot be. */
+static void start_admin(struct run *run)
+{
+    const char *socket_path =
+        ow_arena_printf(&run->config.arena, "%s.sock", ow_store_path(run->store));
+    const struct ow_http_admin_options options = {.socket_path = socket_path,
+                                                  .version = OW_VERSION,
+                                                  .commit = OW_COMMIT,
+                                                  .store_id = ow_store_id(run->store),
+                                                  .epoch = ow_store_epoch(run->store),
+                                                  .worker = run->worker,
+                                                  .clock = run->clock};
+    struct ow_err err;
+    if (ow_http_admin_start(&run->admin, &options, &err) != OW_OK) {
+        ow_log(OW_LOG_WARN, "no_admin_socket", "error=\"%s\" effect=\"backups only while stopped\"",
+               err.text);
+    }
+}
+
+/* Nobody may wait for a job any more when the worker goes. */
+static void stop_worker(struct run *run)
+{
+    if (!ow_http_admin_stop(&run->admin, ANSWERS_MS)) {
+        ow_log(OW_LOG_WARN, "answer_timeout", "ms=%d", ANSWERS_MS);
+        run->leave = true;
+    }
+    ow_worker_stop(run->worker);
+    run->worker = NULL;
 }
 
 static void show_progress(const struct ow_progress *state, void *context)
@@ -242,6 +276,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(open_store(run, err));
     OW_TRY(open_source(run, err));
     OW_TRY(start_worker(run, err));
+    start_admin(run);
     ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
            run->config.store_path, ow_store_id(run->store), (long long)ow_store_epoch(run->store),
            run->config.group);
@@ -249,8 +284,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(consume(run, err));
     const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
     const struct ow_totals totals = ow_worker_totals(run->worker);
-    ow_worker_stop(run->worker);
-    run->worker = NULL;
+    stop_worker(run);
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
            (long long)totals.records, (long long)totals.batches, seconds);
     return run->until_end && !atomic_load(&stop_flag)
@@ -262,11 +296,16 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
  * and may do so. */
 static void close_all(struct run *run, int exit_code)
 {
-    ow_worker_stop(run->worker);
+    if (run->worker != NULL) {
+        stop_worker(run);
+    }
     ow_store_close(run->store);
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
+        run->leave = true;
+    }
+    if (run->leave) {
         (void)fflush(NULL);
         _exit(exit_code);
     }

@@ -28,7 +28,12 @@ void ow_jobs_init(struct ow_jobs *jobs, void (*wake)(void *context), void *wake_
 
 void ow_jobs_done(struct ow_jobs *jobs)
 {
+    lock(jobs);
     OW_REQUIRE(jobs->first == NULL);
+    while (jobs->owed > 0) {
+        (void)pthread_cond_wait(&jobs->changed, &jobs->lock);
+    }
+    unlock(jobs);
     (void)pthread_cond_destroy(&jobs->changed);
     (void)pthread_mutex_destroy(&jobs->lock);
 }
@@ -59,7 +64,7 @@ static struct ow_job *take(struct ow_jobs *jobs)
 
 enum ow_status ow_jobs_submit(struct ow_jobs *jobs, struct ow_job *job, struct ow_err *err)
 {
-    OW_REQUIRE(job->state == OW_JOB_IDLE || job->state == OW_JOB_ENDED);
+    OW_REQUIRE(job->state == OW_JOB_IDLE);
     enum ow_status status = OW_OK;
     lock(jobs);
     if (jobs->closed) {
@@ -69,6 +74,7 @@ enum ow_status ow_jobs_submit(struct ow_jobs *jobs, struct ow_job *job, struct o
     } else {
         job->cancelled = false;
         append(jobs, job);
+        jobs->owed++;
     }
     unlock(jobs);
     if (status == OW_OK && jobs->wake != NULL) {
@@ -96,6 +102,11 @@ bool ow_jobs_wait(struct ow_jobs *jobs, struct ow_job *job, int timeout_ms)
         failed = pthread_cond_timedwait(&jobs->changed, &jobs->lock, &until);
     }
     const bool ended = job->state == OW_JOB_ENDED;
+    if (ended) {
+        job->state = OW_JOB_IDLE;
+        jobs->owed--;
+        (void)pthread_cond_broadcast(&jobs->changed);
+    }
     unlock(jobs);
     return ended;
 }

@@ -43,7 +43,8 @@ struct ow_jobs {
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
     struct ow_job *first, **last;
-    size_t count;
+    size_t count; /* waiting */
+    size_t owed;  /* submitted, and not known to have ended to whoever waits */
     bool closed;
     atomic_bool waiting; /* whether there is one, without the lock */
     void (*wake)(void *context);
@@ -52,6 +53,7 @@ struct ow_jobs {
 
 /* wake: tells the owner that there is one now; NULL: it looks by itself. */
 void ow_jobs_init(struct ow_jobs *jobs, void (*wake)(void *context), void *wake_context);
+/* Waits until every job that was submitted is waited for: they have ended already. */
 void ow_jobs_done(struct ow_jobs *jobs);
 
 /* TEMPORARY: closed, or there are OW_JOB_QUEUE_MAX already. */

@@ -42,6 +42,8 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
 void ow_store_close(struct ow_store *store);
 
 const char *ow_store_id(const struct ow_store *store);
+/* Where the file is, links resolved. */
+const char *ow_store_path(const struct ow_store *store);
 int64_t ow_store_epoch(const struct ow_store *store);
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
 /* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:

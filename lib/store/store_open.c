@@ -215,6 +215,11 @@ const char *ow_store_id(const struct ow_store *store)
     return store->id;
 }
 
+const char *ow_store_path(const struct ow_store *store)
+{
+    return store->path;
+}
+
 int64_t ow_store_epoch(const struct ow_store *store)
 {
     return store->epoch;

@@ -85,6 +85,7 @@ static void job__several__take_turns(void **state)
     submit(&jobs, &b); /* once more */
     assert_false(ow_jobs_step(&jobs, NULL));
     assert_int_equal(b.ends, 2);
+    assert_true(ow_jobs_wait(&jobs, &b.job, 0));
     ow_jobs_done(&jobs);
 }
 
