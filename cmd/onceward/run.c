@@ -58,6 +58,8 @@ static enum ow_status open_store(struct run *run, struct ow_err *err)
 {
     const struct ow_store_options options = {.path = run->config.store_path,
                                              .hash_key_file = run->config.hash_key_file,
+                                             .restored =
+                                                 ow_invocation_has(run->invocation, "restored"),
                                              .clock = run->clock};
     return ow_store_open(&options, &run->config.machines, &run->store, err);
 }
@@ -178,6 +180,7 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
         .start_time_ms = run->config.start_ms,
         .skips_honoured = run->config.skips_honoured,
         .restored = ow_invocation_has(run->invocation, "restored"),
+        .restored_epoch = ow_store_restored_epoch(run->store),
         .until_end = run->until_end,
         .wait_broker_ms = WAIT_BROKER_MS,
         .stop = &stop_flag,
@@ -348,7 +351,7 @@ static const struct ow_argument arguments[] = {
     {.name = "until-end",
       .text = "Stop, with a summary, at the topics' ends as they are at the start."},
     {.name = "restored",
-      .text = "The store is a restored backup: older than what the group has seen."},
+      .text = "The store is older than what the group has seen: a copy put back without restore."},
     OW_ARGUMENT_OUTPUT,
     {.name = NULL},
 };

@@ -131,6 +131,7 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
     struct ow_durable durable = {0};
     (void)ow_durables_get(ow_worker_durables(options->worker), committed->topic,
                           committed->partition, &durable);
+    const struct ow_metadata metadata = ow_metadata_parse(ow_slice_of(committed->metadata));
     const struct ow_assignment_facts facts = {
         .topic = committed->topic,
         .partition = committed->partition,
@@ -139,10 +140,11 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
         .high_offset = durable.high_offset,
         .seen_committed = durable.seen_committed,
         .committed = committed->offset,
-        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
+        .metadata = metadata,
         .store_id = options->store_id,
         .epoch = options->epoch,
-        .restored = options->restored,
+        .restored =
+            options->restored || (metadata.ours && metadata.epoch < options->restored_epoch),
         .skips_honoured = options->skips_honoured,
     };
     *assigned = (struct ow_assigned){.topic = committed->topic,
@@ -154,7 +156,9 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
     int64_t high = 0;
     OW_TRY(options->source->ops->bounds(options->source, committed->topic, committed->partition,
                                         &low, &high, err));
-    if (assigned->resume == OW_RESUME_START) {
+    if (assigned->resume == OW_RESUME_START && committed->offset >= 0) {
+        assigned->offset = low; /* restored, from before this partition: all of it comes again */
+    } else if (assigned->resume == OW_RESUME_START) {
         OW_TRY(find_start(options, assigned, low, high, err));
     }
     OW_TRY(refuse_lost(assigned, low, high, err));

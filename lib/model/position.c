@@ -169,7 +169,12 @@ static enum ow_status resume_without_position(const struct ow_assignment_facts *
         *ret_resume = OW_RESUME_START;
         return OW_OK;
     }
-    if (facts->metadata.ours && facts->metadata.offset == facts->committed && !facts->restored) {
+    const bool of_lost_store = facts->metadata.ours && facts->metadata.offset == facts->committed;
+    if (of_lost_store && facts->restored) {
+        *ret_resume = OW_RESUME_START;
+        return OW_OK;
+    }
+    if (of_lost_store) {
         return ow_fail(err, OW_UNSAFE,
                        "%s[%d]: this store committed offset %lld for the group but has no position "
                        "of it: the file is an "

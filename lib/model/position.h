@@ -59,13 +59,14 @@ struct ow_assignment_facts {
     struct ow_metadata metadata;                      /* of that commit */
     const char *store_id;                             /* ours */
     int64_t epoch;                                    /* ours */
-    bool restored;       /* --restored: this file is known to be an older copy */
+    bool restored;       /* this file is known to be older than that commit may be */
     bool skips_honoured; /* kafka.skips: honour */
 };
 
 enum ow_resume {
-    OW_RESUME_STORED,    /* go on at the store's next_offset */
-    OW_RESUME_START,     /* no position yet: kafka.start decides */
+    OW_RESUME_STORED, /* go on at the store's next_offset */
+    OW_RESUME_START,  /* no position yet: kafka.start decides; where the group has an offset, that
+                         was of a store that is lost, and all must come again */
     OW_RESUME_COMMITTED, /* no position yet, the group has one: start there */
     OW_RESUME_REWOUND,   /* an operator moved the group back: honoured */
     OW_RESUME_SKIPPED    /* an operator moved it forward, and that is allowed */

@@ -218,7 +218,8 @@ enum ow_status ow_backup_copy(struct ow_backup *backup, int64_t budget_ns, bool 
                               struct ow_err *err)
 {
     OW_REQUIRE(backup->handle != NULL && !backup->copied);
-    const int64_t until_ns = ow_clock_elapsed_ns(&backup->clock) + budget_ns;
+    const int64_t start_ns = ow_clock_elapsed_ns(&backup->clock);
+    int64_t took_ns = 0;
     do {
         const int code = sqlite3_backup_step(backup->handle, STEP_PAGES);
         if (code == SQLITE_DONE) {
@@ -236,7 +237,11 @@ enum ow_status ow_backup_copy(struct ow_backup *backup, int64_t budget_ns, bool 
                            " somebody else wrote: try again later",
                            RESTARTS_MAX);
         }
-    } while (!backup->copied && ow_clock_elapsed_ns(&backup->clock) < until_ns);
+        took_ns = ow_clock_elapsed_ns(&backup->clock) - start_ns;
+    } while (!backup->copied && took_ns < budget_ns);
+    if (took_ns > backup->figures.longest_ns) {
+        backup->figures.longest_ns = took_ns;
+    }
     *ret_more = !backup->copied;
     return OW_OK;
 }
@@ -281,13 +286,15 @@ static enum ow_status mark(struct ow_backup *backup, struct ow_err *err)
     return ow_sql_commit(sql, err);
 }
 
-static enum ow_status quick_check(struct ow_sql *sql, struct ow_err *err)
+static enum ow_status check(struct ow_sql *sql, const char *pragma, struct ow_err *err)
 {
-    OW_STATEMENT quick = {0};
+    char sql_text[64];
+    OW_STATEMENT look = {0};
     bool row = false;
-    OW_TRY(ow_sql_prepare(sql, "PRAGMA quick_check(1)", &quick, err));
-    OW_TRY(ow_sql_step(&quick, &row, err));
-    const struct ow_slice text = row ? ow_sql_slice(&quick, 0) : OW_SLICE("no answer");
+    (void)snprintf(sql_text, sizeof(sql_text), "PRAGMA %s(1)", pragma);
+    OW_TRY(ow_sql_prepare(sql, sql_text, &look, err));
+    OW_TRY(ow_sql_step(&look, &row, err));
+    const struct ow_slice text = row ? ow_sql_slice(&look, 0) : OW_SLICE("no answer");
     if (ow_slice_equals_text(text, "ok")) {
         return OW_OK;
     }
@@ -295,9 +302,9 @@ static enum ow_status quick_check(struct ow_sql *sql, struct ow_err *err)
                    "the copy is damaged: " OW_SLICE_FMT, OW_SLICE_ARG(text));
 }
 
-enum ow_status ow_backup_check(struct ow_backup *backup, struct ow_err *err)
+enum ow_status ow_backup_check(struct ow_backup *backup, const char *pragma, struct ow_err *err)
 {
-    return soften(backup, quick_check(&backup->copy, err), err);
+    return soften(backup, check(&backup->copy, pragma, err), err);
 }
 
 enum ow_status ow_backup_sync(struct ow_backup *backup, struct ow_err *err)
@@ -346,7 +353,7 @@ enum ow_status ow_backup_finish(struct ow_backup *backup, struct ow_err *err)
 {
     OW_TRY(ow_backup_settle(backup, err));
     OW_TRY(soften(backup, mark(backup, err), err));
-    OW_TRY(ow_backup_check(backup, err));
+    OW_TRY(ow_backup_check(backup, "quick_check", err));
     OW_TRY(ow_backup_sync(backup, err));
     return publish(backup, err);
 }

@@ -28,6 +28,7 @@ struct ow_backup_figures {
     int64_t bytes;             /* of the file; 0 until it is whole */
     int64_t at_ms;             /* the moment that it shows, wall clock */
     int64_t restarts;          /* how often it had to begin anew: a batch was rolled back */
+    int64_t longest_ns;        /* that a slice has taken */
 };
 
 /* to: where the backup is to be; nothing may be there. It is relative to the process's directory.

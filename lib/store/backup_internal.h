@@ -28,10 +28,12 @@ struct ow_backup {
 enum ow_status ow_backup_from(struct ow_sql *source, const char *store_path, const char *to,
                               const struct ow_clock *clock, struct ow_backup **ret_backup,
                               struct ow_err *err) OW_MUST_USE;
-/* Makes a database of its own of what was copied: no WAL. The connection to it is open then. */
+/* Makes a database of its own of what was copied: no WAL. backup->copy is a connection to it then.
+ */
 enum ow_status ow_backup_settle(struct ow_backup *backup, struct ow_err *err) OW_MUST_USE;
-/* PRAGMA quick_check on it. */
-enum ow_status ow_backup_check(struct ow_backup *backup, struct ow_err *err) OW_MUST_USE;
+/* UNSAFE where the copy is damaged. pragma: quick_check or integrity_check. */
+enum ow_status ow_backup_check(struct ow_backup *backup, const char *pragma, struct ow_err *err)
+    OW_MUST_USE;
 /* Closes the connection; the file is on the disk. */
 enum ow_status ow_backup_sync(struct ow_backup *backup, struct ow_err *err) OW_MUST_USE;
 /* The names in its folder are on the disk. */

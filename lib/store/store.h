@@ -27,6 +27,7 @@ struct ow_store_options {
     const char *path;
     const char *hash_key_file; /* NULL: the key is in ow_meta */
     struct ow_clock clock;
+    bool restored; /* the file may be a backup: it is known to be older than what was made of it */
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
 };
 
@@ -45,6 +46,9 @@ const char *ow_store_id(const struct ow_store *store);
 /* Where the file is, links resolved. */
 const char *ow_store_path(const struct ow_store *store);
 int64_t ow_store_epoch(const struct ow_store *store);
+/* The epoch that the file was restored in: what was committed to the group before it may be ahead
+ * of the file. 0: it never was. */
+int64_t ow_store_restored_epoch(const struct ow_store *store);
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
 /* Before it claims may have been pruned: of a retention class, INT64_MIN: none was. skew_ms:
  * claims.skew. */

@@ -18,6 +18,7 @@ int ow_test_open(void);
 int ow_test_position(void);
 int ow_test_prune(void);
 int ow_test_quarantine(void);
+int ow_test_restore(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
 int ow_test_two_writers(void);
