@@ -154,8 +154,8 @@ static void answer_backup(void *context, const struct ow_http_request *request,
         answer_json(reply,
                     json_pack("{s:s, s:I, s:I, s:f, s:I, s:f}", "path", job.to, "bytes",
                               (json_int_t)job.figures.bytes, "pages", (json_int_t)job.figures.pages,
-                              "seconds", seconds, "at_ms", (json_int_t)job.figures.at_ms, "longest_slice_ms",
-                                     (double)job.figures.longest_ns / 1e6));
+                              "seconds", seconds, "at_ms", (json_int_t)job.figures.at_ms,
+                              "longest_slice_ms", (double)job.figures.longest_ns / 1e6));
     } else {
         refuse(reply, status, &err);
     }

@@ -248,7 +248,8 @@ static enum MHD_Result answer(struct ow_http_server *server, struct MHD_Connecti
     return send_reply(server, connection, &reply, NULL);
 }
 
-/* Called when the headers are there, for each piece of the body, and at its end. */
+/* Called when the headers are there, for each piece of the body, and at its end. The library says
+ * what it takes. NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **request_context)

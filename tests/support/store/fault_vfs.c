@@ -29,7 +29,10 @@ static bool is_meant(const char *name)
     if (fault.name_ends == NULL) {
         return true;
     }
-    const size_t len = name == NULL ? 0 : strlen(name);
+    if (name == NULL) {
+        return false; /* a temporary file */
+    }
+    const size_t len = strlen(name);
     const size_t end = strlen(fault.name_ends);
     return len >= end && strcmp(name + len - end, fault.name_ends) == 0;
 }
