@@ -37,6 +37,8 @@ extern const struct ow_command ow_command_check;
 extern const struct ow_command ow_command_verify;
 extern const struct ow_command ow_command_explain;
 extern const struct ow_command ow_command_claims;
+extern const struct ow_command ow_command_backup;
+extern const struct ow_command ow_command_restore;
 extern const struct ow_command ow_command_erase;
 extern const struct ow_command ow_command_seed;
 extern const struct ow_command ow_command_positions;

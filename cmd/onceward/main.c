@@ -6,19 +6,11 @@
 #include <string.h>
 
 const struct ow_command *const ow_commands[] = {
-    &ow_command_run,
-    &ow_command_demo,
-    &ow_command_check,
-    &ow_command_verify,
-    &ow_command_explain,
-    &ow_command_claims,
-    &ow_command_erase,
-    &ow_command_seed,
-    &ow_command_positions,
-    &ow_command_machine,
-    &ow_command_schema,
-    &ow_command_version,
-    NULL,
+    &ow_command_run,    &ow_command_demo,      &ow_command_check,
+    &ow_command_verify, &ow_command_explain,   &ow_command_claims,
+    &ow_command_backup, &ow_command_restore,   &ow_command_erase,
+    &ow_command_seed,   &ow_command_positions, &ow_command_machine,
+    &ow_command_schema, &ow_command_version,   NULL,
 };
 
 static void print_help(FILE *out)

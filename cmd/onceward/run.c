@@ -3,8 +3,10 @@
 #include "command.h"
 #include "config.h"
 #include "engine/consume.h"
+#include "http/admin.h"
 #include "kafka/source.h"
 #include "output.h"
+#include "ow_version.h"
 #include "run_progress.h"
 #include "run_retention.h"
 #include "run_standby.h"
@@ -21,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAIT_BROKER_MS = 60000, CLOSE_MS = 5000 };
+enum { WAIT_BROKER_MS = 60000, CLOSE_MS = 5000, ANSWERS_MS = 5000 };
 
 static atomic_bool stop_flag;
 
@@ -49,6 +51,8 @@ struct run {
     struct ow_source *source;
     struct ow_worker *worker;
     struct ow_watchdog *watchdog; /* NULL: limits.watchdog is 0 */
+    struct ow_http_admin admin;
+    bool leave; /* a thread is left behind */
     struct ow_run_retention retention;
     struct ow_run_progress progress;
     struct ow_clock clock;
@@ -87,6 +91,8 @@ static enum ow_status open_store(struct run *run, const struct ow_kafka_options 
     const bool waits = ow_invocation_has(run->invocation, "standby");
     const struct ow_store_options options = {.path = run->config.store_path,
                                              .hash_key_file = run->config.hash_key_file,
+                                             .restored =
+                                                 ow_invocation_has(run->invocation, "restored"),
                                              .clock = run->clock,
                                              .wait_owner = waits ? ow_run_standby_wait : NULL,
                                              .wait_context = &standby};
@@ -163,6 +169,36 @@ static enum ow_status start_worker(struct run *run, struct ow_err *err)
     return ow_worker_start(&options, &run->worker, err);
 }
 
+/* What the worker answers to commands. It is no reason to stop where that cannot be. */
+static void start_admin(struct run *run)
+{
+    const char *socket_path =
+        ow_arena_printf(&run->config.arena, "%s.sock", ow_store_path(run->store));
+    const struct ow_http_admin_options options = {.socket_path = socket_path,
+                                                  .version = OW_VERSION,
+                                                  .commit = OW_COMMIT,
+                                                  .store_id = ow_store_id(run->store),
+                                                  .epoch = ow_store_epoch(run->store),
+                                                  .worker = run->worker,
+                                                  .clock = run->clock};
+    struct ow_err err;
+    if (ow_http_admin_start(&run->admin, &options, &err) != OW_OK) {
+        ow_log(OW_LOG_WARN, "no_admin_socket", "error=\"%s\" effect=\"backups only while stopped\"",
+               err.text);
+    }
+}
+
+/* Nobody may wait for a job any more when the worker goes. */
+static void stop_worker(struct run *run)
+{
+    if (!ow_http_admin_stop(&run->admin, ANSWERS_MS)) {
+        ow_log(OW_LOG_WARN, "answer_timeout", "ms=%d", ANSWERS_MS);
+        run->leave = true;
+    }
+    ow_worker_stop(run->worker);
+    run->worker = NULL;
+}
+
 static void show_progress(const struct ow_progress *state, void *context)
 {
     struct run *const run = context;
@@ -184,6 +220,7 @@ static enum ow_status consume(struct run *run, struct ow_err *err)
         .start_time_ms = run->config.start_ms,
         .skips_honoured = run->config.skips_honoured,
         .restored = ow_invocation_has(run->invocation, "restored"),
+        .restored_epoch = ow_store_restored_epoch(run->store),
         .until_end = run->until_end,
         .wait_broker_ms = WAIT_BROKER_MS,
         .stop = &stop_flag,
@@ -267,6 +304,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(open_source(run, &source, err));
     OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
     OW_TRY(start_worker(run, err));
+    start_admin(run);
     ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
            run->config.store_path, ow_store_id(run->store), (long long)ow_store_epoch(run->store),
            run->config.group);
@@ -275,8 +313,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
     const struct ow_totals totals = ow_worker_totals(run->worker);
     ow_pulse_beat(ow_watchdog_poll(run->watchdog), "stopping");
-    ow_worker_stop(run->worker);
-    run->worker = NULL;
+    stop_worker(run);
     ow_suspects_clear(run->inflight.suspects);
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
            (long long)totals.records, (long long)totals.batches, seconds);
@@ -290,13 +327,18 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
 static void close_all(struct run *run, int exit_code)
 {
     ow_pulse_beat(ow_watchdog_poll(run->watchdog), "closing the store");
-    ow_worker_stop(run->worker);
+    if (run->worker != NULL) {
+        stop_worker(run);
+    }
     ow_inflight_close(&run->inflight);
     ow_store_close(run->store);
     ow_pulse_rest(ow_watchdog_poll(run->watchdog)); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);
+        run->leave = true;
+    }
+    if (run->leave) {
         (void)fflush(NULL);
         _exit(exit_code);
     }
@@ -342,7 +384,7 @@ static const struct ow_argument arguments[] = {
     {.name = "standby",
       .text = "Where another process owns the store, wait for its end and take over; else exit 75."},
     {.name = "restored",
-      .text = "The store is a restored backup: older than what the group has seen."},
+      .text = "The store is older than what the group has seen: a copy put back without restore."},
     OW_ARGUMENT_OUTPUT,
     {.name = NULL                                                                           },
 };

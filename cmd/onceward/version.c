@@ -1,5 +1,6 @@
 /* `onceward version` */
 #include "command.h"
+#include "http/server.h"
 #include "kafka/source.h"
 #include "model/hash.h"
 #include "model/tree.h"
@@ -12,11 +13,12 @@ static const struct ow_argument arguments[] = {OW_ARGUMENT_OUTPUT, {.name = NULL
 /* Of the libraries that are linked, not of the headers that were compiled against. */
 static json_t *versions(void)
 {
-    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s}", "onceward", OW_VERSION,
+    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s}", "onceward", OW_VERSION,
                      "commit", OW_COMMIT, "librdkafka", ow_kafka_library_version(), "sqlite",
                      "version", ow_store_library_version(), "source_id",
                      ow_store_library_source_id(), "jansson", jansson_version_str(), "libyaml",
-                     ow_tree_library_version(), "libsodium", ow_hash_library_version());
+                     ow_tree_library_version(), "libsodium", ow_hash_library_version(),
+                     "libmicrohttpd", ow_http_server_library_version());
 }
 
 static int run(int argc, char **argv)
@@ -32,10 +34,10 @@ static int run(int argc, char **argv)
     }
     if (output == OW_OUTPUT_TABLE) {
         printf("onceward %s (%s)\nlibrdkafka %s\nSQLite %s (%s)\njansson %s\nlibyaml %s\nlibsodium "
-               "%s\n",
+               "%s\nlibmicrohttpd %s\n",
                OW_VERSION, OW_COMMIT, ow_kafka_library_version(), ow_store_library_version(),
                ow_store_library_source_id(), jansson_version_str(), ow_tree_library_version(),
-               ow_hash_library_version());
+               ow_hash_library_version(), ow_http_server_library_version());
         return 0;
     }
     json_t *const value = versions();

@@ -80,7 +80,10 @@ static enum ow_status find_start(const struct ow_consume_options *options,
                                  struct ow_assigned *assigned, struct ow_err *err)
 {
     assigned->offset = question->low;
-    if (question->topic_known || options->start == OW_START_EARLIEST) {
+    /* Where the group has an offset, the store is restored from before it had this partition: all
+     * of it comes again. */
+    if (question->topic_known || question->facts.committed >= 0 ||
+        options->start == OW_START_EARLIEST) {
         return OW_OK;
     }
     if (options->start == OW_START_LATEST) {
@@ -145,6 +148,7 @@ struct ow_assignment_facts ow_assign_facts(const struct ow_consume_options *opti
                                            const struct ow_durable *durable,
                                            const struct ow_partition_offset *committed)
 {
+    const struct ow_metadata metadata = ow_metadata_parse(ow_slice_of(committed->metadata));
     return (struct ow_assignment_facts){
         .topic = committed->topic,
         .partition = committed->partition,
@@ -154,10 +158,11 @@ struct ow_assignment_facts ow_assign_facts(const struct ow_consume_options *opti
         .seen_committed = durable->seen_committed,
         .began_epoch = durable->began_epoch,
         .committed = committed->offset,
-        .metadata = ow_metadata_parse(ow_slice_of(committed->metadata)),
+        .metadata = metadata,
         .store_id = options->store_id,
         .epoch = options->epoch,
-        .restored = options->restored,
+        .restored =
+            options->restored || (metadata.ours && metadata.epoch < options->restored_epoch),
         .skips_honoured = options->skips_honoured,
     };
 }

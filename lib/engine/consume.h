@@ -35,7 +35,8 @@ struct ow_consume_options {
     enum ow_start start;
     int64_t start_time_ms;
     bool skips_honoured;
-    bool restored;
+    bool restored;          /* --restored: the file is known to be an older copy */
+    int64_t restored_epoch; /* of the file, see ow_store_restored_epoch */
     bool until_end;
     int64_t
         wait_broker_ms; /* --until-end: how long the first assignment may take; then TEMPORARY */

@@ -104,6 +104,14 @@ static enum ow_status start_threads(struct ow_worker *worker, struct ow_err *err
     return failed == 0 ? OW_OK : ow_fail(err, OW_FAILED, "cannot start a thread: error %d", failed);
 }
 
+static void wake(void *context)
+{
+    struct ow_worker *worker = context;
+    ow_worker_lock(worker);
+    (void)pthread_cond_broadcast(&worker->changed);
+    ow_worker_unlock(worker);
+}
+
 static void init_ring(struct ow_worker *worker)
 {
     (void)pthread_mutex_init(&worker->lock, NULL);
@@ -145,6 +153,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     worker->ends_confirmed_ms = INT64_MIN / 2; /* never */
     init_ring(worker);
     ow_durables_init(&worker->durables);
+    ow_jobs_init(&worker->jobs, wake, worker);
     enum ow_status status = ow_apply_open(&worker->apply, &worker->options.apply, err);
     if (status == OW_OK) {
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
@@ -286,6 +295,11 @@ struct ow_durables *ow_worker_durables(struct ow_worker *worker)
     return &worker->durables;
 }
 
+struct ow_jobs *ow_worker_jobs(struct ow_worker *worker)
+{
+    return &worker->jobs;
+}
+
 bool ow_worker_is_deadline_due(struct ow_worker *worker)
 {
     ow_worker_lock(worker);
@@ -316,6 +330,7 @@ void ow_worker_stop(struct ow_worker *worker)
     for (size_t i = 0; i < worker->decode_thread_count; i++) {
         (void)pthread_join(worker->decode_threads[i], NULL);
     }
+    ow_jobs_end(&worker->jobs, &worker->apply); /* where there was no apply thread */
     if (worker->status == OW_OK) {
         struct ow_err err = {.text = ""};
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
@@ -326,6 +341,7 @@ void ow_worker_stop(struct ow_worker *worker)
         }
     }
     ow_apply_close(&worker->apply);
+    ow_jobs_done(&worker->jobs);
     ow_durables_done(&worker->durables);
     for (size_t i = 0; i < OW_WORKER_RING; i++) {
         ow_chunk_done(&worker->ring[i]);

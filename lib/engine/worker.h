@@ -17,6 +17,7 @@
 
 #include "engine/apply.h"
 #include "engine/durable.h"
+#include "engine/job.h"
 
 struct ow_worker;
 
@@ -61,6 +62,10 @@ struct ow_suspects *ow_worker_suspects(struct ow_worker *worker);
 /* What is durable of each partition; lives as long as the worker. */
 struct ow_durables *ow_worker_durables(struct ow_worker *worker);
 
+/* What the apply thread does between batches for others; lives as long as the worker. Its jobs end
+ * with the worker: whoever waits for one must be done before _stop. */
+struct ow_jobs *ow_worker_jobs(struct ow_worker *worker);
+
 /* Whether a deadline or a retention is over by the wall clock: then somebody must confirm the ends.
  */
 bool ow_worker_is_deadline_due(struct ow_worker *worker);
@@ -68,7 +73,7 @@ bool ow_worker_is_deadline_due(struct ow_worker *worker);
  */
 void ow_worker_confirm_ends(struct ow_worker *worker);
 
-/* Without threads: what is due without a record. */
+/* Without threads: what is due without a record, and a slice of a job. */
 void ow_worker_tick(struct ow_worker *worker);
 
 /* Finishes the batch in work, drops the rest, joins the threads and frees. Takes NULL. */

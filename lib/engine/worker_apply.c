@@ -87,8 +87,16 @@ static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_
     int left_ms = *retry_ms;
     while (left_ms > 0 && !worker->stopping) {
         ow_pulse_beat(worker->apply.options.pulse, "waiting for room on the disk");
-        const int step_ms = left_ms < OW_WORKER_IDLE_MS ? left_ms : OW_WORKER_IDLE_MS;
-        ow_worker_wait_change(worker, step_ms);
+        int step_ms = left_ms < OW_WORKER_IDLE_MS ? left_ms : OW_WORKER_IDLE_MS;
+        if (ow_jobs_any(&worker->jobs)) {
+            /* A backup to another disk, say, is just what is wanted now. */
+            step_ms = OW_JOB_SLICE_MS;
+            ow_worker_unlock(worker);
+            (void)ow_jobs_step(&worker->jobs, &worker->apply);
+            ow_worker_lock(worker);
+        } else {
+            ow_worker_wait_change(worker, step_ms);
+        }
         left_ms -= step_ms;
     }
     *retry_ms = *retry_ms * 2 < RETRY_MS_MAX ? *retry_ms * 2 : RETRY_MS_MAX;
@@ -218,7 +226,7 @@ void *ow_worker_apply_thread(void *context)
         const size_t count = take_batch(worker, chunks);
         const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
         const bool look_at_deadlines = now_ns - deadlines_ns >= 1000000000;
-        if (count == 0 && !look_at_deadlines) {
+        if (count == 0 && !look_at_deadlines && !ow_jobs_any(&worker->jobs)) {
             ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
             continue;
         }
@@ -237,12 +245,16 @@ void *ow_worker_apply_thread(void *context)
             status = apply_nothing(worker, ends_hold, tend_rows(chunks, count), &more, &err);
             deadlines_ns = more ? 0 : now_ns;
         }
+        if (status == OW_OK) {
+            (void)ow_jobs_step(&worker->jobs, &worker->apply);
+        }
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);
         ow_worker_lock(worker);
         finish_batch(worker, count, status, &err);
     }
     ow_worker_unlock(worker);
+    ow_jobs_end(&worker->jobs, &worker->apply);
     ow_pulse_rest(worker->apply.options.pulse);
     return NULL;
 }
@@ -279,6 +291,9 @@ void ow_worker_tick(struct ow_worker *worker)
     bool more = true;
     while (status == OW_OK && more) {
         status = apply_nothing(worker, do_ends_hold(worker, 0), TEND_ROWS, &more, &err);
+    }
+    if (status == OW_OK) {
+        (void)ow_jobs_step(&worker->jobs, &worker->apply);
     }
     ow_durables_exchange(&worker->durables, &worker->apply.partitions, worker->apply.generation);
     finish_batch(worker, 0, status, &err);

@@ -32,6 +32,7 @@ struct ow_worker {
     struct ow_worker_options options;
     struct ow_apply apply; /* the apply thread's */
     struct ow_durables durables;
+    struct ow_jobs jobs; /* with a lock of their own */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;

@@ -228,10 +228,14 @@ enum ow_status ow_position_check_committed(const struct ow_assignment_facts *fac
 static void resume_without_position(const struct ow_assignment_facts *facts,
                                     enum ow_resume *ret_resume, int64_t *ret_offset)
 {
-    *ret_resume = facts->committed < 0 ? OW_RESUME_START : OW_RESUME_COMMITTED;
-    if (facts->committed >= 0) {
-        *ret_offset = facts->committed;
+    /* An offset of ours that this file knows nothing of is of a store that is lost: it was restored
+     * from a backup, or that would have been refused. */
+    if (facts->committed < 0 || (facts->metadata.ours && is_unknown(facts))) {
+        *ret_resume = OW_RESUME_START;
+        return;
     }
+    *ret_resume = OW_RESUME_COMMITTED;
+    *ret_offset = facts->committed;
 }
 
 enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,

@@ -71,7 +71,7 @@ struct ow_assignment_facts {
     int64_t epoch;                                    /* ours */
     bool epoch_is_unused; /* this process has sent no commit yet: what carries our epoch is another
                              copy's */
-    bool restored;        /* --restored: this file is known to be an older copy */
+    bool restored;        /* this file is known to be older than that commit may be */
     bool skips_honoured;  /* kafka.skips: honour */
 };
 
@@ -81,8 +81,9 @@ enum ow_status ow_position_check_committed(const struct ow_assignment_facts *fac
                                            struct ow_err *err) OW_MUST_USE;
 
 enum ow_resume {
-    OW_RESUME_STORED,    /* go on at the store's next_offset */
-    OW_RESUME_START,     /* no position yet: kafka.start decides */
+    OW_RESUME_STORED, /* go on at the store's next_offset */
+    OW_RESUME_START,  /* no position yet: kafka.start decides; where the group has an offset, that
+                         was of a store that is lost, and all must come again */
     OW_RESUME_COMMITTED, /* no position yet, the group has one: start there */
     OW_RESUME_REWOUND,   /* an operator moved the group back: honoured */
     OW_RESUME_SKIPPED    /* an operator moved it forward, and that is allowed */

@@ -130,6 +130,13 @@ static enum ow_status look_inside(struct look *look, const char *path, struct ow
         ow_check_good(look->check, "store", "'%s' is empty: run will fill it", path);
         return OW_OK;
     }
+    int64_t backup_at_ms = 0;
+    OW_TRY(ow_sql_query_i64(&look->sql, "SELECT value FROM ow_meta WHERE key = 'backup_at_ms'",
+                            &backup_at_ms, err));
+    if (backup_at_ms != 0) {
+        return ow_fail(err, OW_UNSAFE, "'%s' is a backup: put it in place with 'onceward restore'",
+                       path);
+    }
     const char *id = NULL;
     OW_TRY(ow_meta_get_text(&look->sql, "store_id", &look->arena, &id, err));
     ow_check_good(look->check, "store", "'%s' is a store with schema version %s%d, id %s", path,

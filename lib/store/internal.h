@@ -63,8 +63,9 @@ struct ow_store {
     bool suspect; /* the last owner's end asks for an integrity check, which was not made yet */
     char id[OW_STORE_ID_BYTES];
     int64_t epoch;
-    int64_t batch;    /* number of the last one that was committed */
-    int64_t next_ref; /* as of that one */
+    int64_t restored_epoch; /* 0: never restored */
+    int64_t batch;          /* number of the last one that was committed */
+    int64_t next_ref;       /* as of that one */
     struct ow_hash_key hash_key;
     int64_t bucket_claims, piece_claims;
     struct ow_clock clock;

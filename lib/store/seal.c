@@ -231,39 +231,55 @@ enum ow_status ow_seal_write(struct ow_store *store, int64_t next_ref, struct ow
     return write_one(store, meta, err);
 }
 
-static enum ow_status scan_whole(struct ow_store *store, enum ow_seal_name name, uint64_t *ret_sum,
+static enum ow_status scan_whole(struct ow_sql *sql, enum ow_seal_name name, uint64_t *ret_sum,
                                  struct ow_err *err)
 {
     int64_t rows = 0;
-    return ow_seal_scan(&store->sql, name, 0, &rows, ret_sum, err);
+    return ow_seal_scan(sql, name, 0, &rows, ret_sum, err);
+}
+
+enum ow_status ow_seal_marks_begin(struct ow_sql *sql, struct ow_seal_before *ret_before,
+                                   struct ow_err *err)
+{
+    int64_t sealed = 0;
+    OW_TRY(ow_sql_query_i64(sql, "SELECT 1 FROM ow_meta WHERE key = 'seal.ow_meta'", &sealed, err));
+    *ret_before = (struct ow_seal_before){.sealed = sealed != 0};
+    OW_TRY(scan_whole(sql, OW_SEAL_META, &ret_before->meta, err));
+    OW_TRY(scan_whole(sql, OW_SEAL_POSITION, &ret_before->position, err));
+    return scan_whole(sql, OW_SEAL_MACHINE, &ret_before->machine, err);
 }
 
 enum ow_status ow_seal_open_begin(struct ow_store *store, struct ow_seal_before *ret_before,
                                   struct ow_err *err)
 {
-    int64_t sealed = 0;
-    OW_TRY(ow_sql_query_i64(&store->sql, "SELECT 1 FROM ow_meta WHERE key = 'seal.ow_meta'",
-                            &sealed, err));
-    *ret_before = (struct ow_seal_before){.sealed = sealed != 0};
-    OW_TRY(scan_whole(store, OW_SEAL_META, &ret_before->meta, err));
-    OW_TRY(scan_whole(store, OW_SEAL_POSITION, &ret_before->position, err));
-    return scan_whole(store, OW_SEAL_MACHINE, &ret_before->machine, err);
+    return ow_seal_marks_begin(&store->sql, ret_before, err);
 }
 
-/* Moves the sum of a small table by what opening has changed in it. */
-static enum ow_status move(struct ow_store *store, enum ow_seal_name name, uint64_t before,
+/* Moves the sum of a small table by what has changed in it. */
+static enum ow_status move(struct ow_sql *sql, enum ow_seal_name name, uint64_t before,
                            struct ow_err *err)
 {
     struct ow_seal seal = {.name = name};
     uint64_t after = 0;
-    OW_TRY(ow_seal_load(&store->sql, &seal, err));
-    OW_TRY(scan_whole(store, name, &after, err));
+    OW_TRY(ow_seal_load(sql, &seal, err));
+    OW_TRY(scan_whole(sql, name, &after, err));
     if (after == before) {
         return OW_OK;
     }
     char key[OW_SEAL_KEY_BYTES];
     ow_seal_key(name, 0, key);
-    return ow_meta_put_i64(&store->sql, key, (int64_t)(seal.live + after - before), err);
+    return ow_meta_put_i64(sql, key, (int64_t)(seal.live + after - before), err);
+}
+
+enum ow_status ow_seal_marks_end(struct ow_sql *sql, const struct ow_seal_before *before,
+                                 struct ow_err *err)
+{
+    if (!before->sealed) {
+        return OW_OK;
+    }
+    OW_TRY(move(sql, OW_SEAL_MACHINE, before->machine, err));
+    OW_TRY(move(sql, OW_SEAL_POSITION, before->position, err));
+    return move(sql, OW_SEAL_META, before->meta, err);
 }
 
 /* Seals a table as it is, chunk by chunk. */
@@ -301,17 +317,12 @@ static enum ow_status seal_all(struct ow_store *store, struct ow_err *err)
         OW_TRY(seal_table(store, (enum ow_seal_name)name, err));
     }
     uint64_t sum = 0;
-    OW_TRY(scan_whole(store, OW_SEAL_META, &sum, err));
+    OW_TRY(scan_whole(&store->sql, OW_SEAL_META, &sum, err));
     return ow_meta_put_i64(&store->sql, "seal.ow_meta", (int64_t)sum, err);
 }
 
 enum ow_status ow_seal_open_end(struct ow_store *store, const struct ow_seal_before *before,
                                 struct ow_err *err)
 {
-    if (!before->sealed) {
-        return seal_all(store, err);
-    }
-    OW_TRY(move(store, OW_SEAL_MACHINE, before->machine, err));
-    OW_TRY(move(store, OW_SEAL_POSITION, before->position, err));
-    return move(store, OW_SEAL_META, before->meta, err);
+    return before->sealed ? ow_seal_marks_end(&store->sql, before, err) : seal_all(store, err);
 }

@@ -130,6 +130,13 @@ enum ow_status ow_seal_open_begin(struct ow_store *store, struct ow_seal_before 
 enum ow_status ow_seal_open_end(struct ow_store *store, const struct ow_seal_before *before,
                                 struct ow_err *err) OW_MUST_USE;
 
+/* Likewise around a change of ow_meta by whoever has the file to himself. What has no sums gets
+ * none: the next opening seals it. */
+enum ow_status ow_seal_marks_begin(struct ow_sql *sql, struct ow_seal_before *ret_before,
+                                   struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_seal_marks_end(struct ow_sql *sql, const struct ow_seal_before *before,
+                                 struct ow_err *err) OW_MUST_USE;
+
 /* Runs an INSERT that binds every column of its table in order, and adds the row. Its statement was
  * made ready by ow_seal_prepare. ret_changes may be NULL: the row is then known to be new. */
 void ow_seal_prepare(struct ow_store *store, struct ow_statement *insert);

@@ -27,6 +27,7 @@ struct ow_store_options {
     const char *path;
     const char *hash_key_file; /* NULL: the key is in ow_meta */
     struct ow_clock clock;
+    bool restored; /* the file may be a backup: it is known to be older than what was made of it */
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
     int64_t piece_claims;  /* a filter is built of pieces of about so many; 0: OW_PIECE_CLAIMS */
     /*
@@ -50,7 +51,12 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
 void ow_store_close(struct ow_store *store);
 
 const char *ow_store_id(const struct ow_store *store);
+/* Where the file is, links resolved. */
+const char *ow_store_path(const struct ow_store *store);
 int64_t ow_store_epoch(const struct ow_store *store);
+/* The epoch that the file was restored in: what was committed to the group before it may be ahead
+ * of the file. 0: it never was. */
+int64_t ow_store_restored_epoch(const struct ow_store *store);
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store);
 /* Before it claims of an event type may have been pruned; INT64_MIN: none was. skew_ms:
  * claims.skew. */

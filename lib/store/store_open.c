@@ -104,6 +104,21 @@ static enum ow_status own_file(struct ow_store *store, const struct ow_store_opt
     }
 }
 
+/* A backup is older than the store that it was made of, and would go on as if nothing had come
+ * since. */
+static enum ow_status refuse_backup(struct ow_store *store, struct ow_err *err)
+{
+    int64_t at_ms = 0;
+    OW_TRY(ow_sql_query_i64(&store->sql, "SELECT value FROM ow_meta WHERE key = 'backup_at_ms'",
+                            &at_ms, err));
+    return at_ms == 0
+               ? OW_OK
+               : ow_fail(err, OW_UNSAFE,
+                         "the file '%s' is a backup and no store to go on with: put it in place "
+                         "with 'onceward restore'",
+                         store->path);
+}
+
 static enum ow_status open_file(struct ow_store *store, const struct ow_store_options *options,
                                 struct ow_err *err)
 {
@@ -118,6 +133,9 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
     OW_TRY(ow_sql_open(&store->sql, store->path, OW_SQL_OWNER, err));
     OW_TRY(ow_store_identify(&store->sql, store->path, &kind,
                              err)); /* before the pragmas write to the file */
+    if (kind == OW_STORE_KIND_OURS && !options->restored) {
+        OW_TRY(refuse_backup(store, err));
+    }
     OW_TRY(settle(store, kind, err));
     if (kind == OW_STORE_KIND_EMPTY) {
         OW_TRY(create(store, options->hash_key_file, err));
@@ -163,6 +181,9 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
     OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
     OW_TRY(ow_seal_open_begin(store, &before, err));
     OW_TRY(ow_store_migrate(sql, &from, err));
+    OW_TRY(ow_sql_exec(sql, "DELETE FROM ow_meta WHERE key = 'backup_at_ms'", err));
+    OW_TRY(ow_sql_query_i64(sql, "SELECT value FROM ow_meta WHERE key = 'restored_epoch'",
+                            &store->restored_epoch, err));
     OW_TRY(ow_meta_get_i64(sql, "epoch", &store->epoch, err));
     store->epoch++;
     OW_TRY(ow_meta_put_i64(sql, "epoch", store->epoch, err));
@@ -245,9 +266,19 @@ const char *ow_store_id(const struct ow_store *store)
     return store->id;
 }
 
+const char *ow_store_path(const struct ow_store *store)
+{
+    return store->path;
+}
+
 int64_t ow_store_epoch(const struct ow_store *store)
 {
     return store->epoch;
+}
+
+int64_t ow_store_restored_epoch(const struct ow_store *store)
+{
+    return store->restored_epoch;
 }
 
 const struct ow_hash_key *ow_store_hash_key(const struct ow_store *store)

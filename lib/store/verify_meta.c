@@ -16,19 +16,22 @@ static const struct {
     bool prefix; /* something follows */
     bool optional;
 } keys[] = {
-    {.key = "batch",             .form = INTEGER                     },
-    {.key = "created_at_ms",     .form = INTEGER                     },
-    {.key = "epoch",             .form = INTEGER                     },
-    {.key = "fingerprint_rule.", .form = RULE,                         .prefix = true, .optional = true},
-    {.key = "hash_key",          .form = HEX_64,                                              .optional = true},
-    {.key = "hash_key_check",   .form = HEX_32},
-    {.key = "next_ref",    .form = INTEGER,                        .least = 1},
-    {.key = "pruned.",          .form = INTEGER,                            .prefix = true, .optional = true},
-    {.key = "pruned_below.",                          .form = INTEGER,                                               .prefix = true, .optional = true},
-    {.key = "replaced_at_ms.",            .form = INTEGER,     .prefix = true, .optional = true},
-    {.key = "schema_version",     .form = INTEGER, .least = 1},
-    {.key = "seal.",          .form = INTEGER,                                              .least = INT64_MIN, .prefix = true, .optional = true},
-    {.key = "store_id",.form = HEX_32                 },
+    {.key = "backup_at_ms",    .form = INTEGER,                 .optional = true},
+    {.key = "batch",                        .form = INTEGER                                         },
+    {.key = "created_at_ms",                        .form = INTEGER},
+    {.key = "epoch",                        .form = INTEGER                                                 },
+    {.key = "fingerprint_rule.",                        .form = RULE,.prefix = true, .optional = true},
+    {.key = "hash_key",          .form = HEX_64,                                             .optional = true},
+    {.key = "hash_key_check",        .form = HEX_32               },
+    {.key = "next_ref",                        .form = INTEGER,                                 .least = 1},
+    {.key = "pruned.",                        .form = INTEGER,                        .prefix = true, .optional = true},
+    {.key = "pruned_below.",              .form = INTEGER,             .prefix = true, .optional = true},
+    {.key = "replaced_at_ms.",.form = INTEGER,.prefix = true, .optional = true},
+    {.key = "restored_at_ms",                        .form = INTEGER,                                  .optional = true},
+    {.key = "restored_epoch",          .form = INTEGER,             .least = 1, .optional = true},
+    {.key = "schema_version", .form = INTEGER,                                .least = 1},
+    {.key = "seal.",        .form = INTEGER,                                       .least = INT64_MIN, .prefix = true, .optional = true},
+    {.key = "store_id",.form = HEX_32},
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 

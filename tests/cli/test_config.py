@@ -50,7 +50,7 @@ def command_line():
     for command in ("run", "demo", "check", "verify", "erase", "machine", "schema", "version"):
         expect(f"{command} --help", run(command, "--help"), 0, f"usage: onceward {command}")
     version = json.loads(run("version", "-o", "json").stdout)
-    assert set(version) == {"onceward", "commit", "librdkafka", "sqlite", "jansson", "libyaml", "libsodium"}, version
+    assert set(version) == {"onceward", "commit", "librdkafka", "sqlite", "jansson", "libyaml", "libsodium", "libmicrohttpd"}, version
 
 
 def configuration():

@@ -10,11 +10,12 @@ GENERATED = {"ow_version.h", "store/store_sql.h", "store/store_to_2_sql.h"}
 OWNERS = {
     "sqlite3.h": ("lib/store/",),
     "librdkafka/": ("lib/kafka/",),
-    "pthread.h": ("lib/engine/", "lib/base/log", "lib/kafka/within", "tests/"),  # log: a lock for whole lines; within: see there
+    "microhttpd.h": ("lib/http/server",),
+    "pthread.h": ("lib/engine/", "lib/http/", "lib/base/log", "lib/kafka/within", "tests/"),  # log: a lock for whole lines; within: see there
     "threads.h": ("lib/engine/", "tests/"),
     "yaml.h": ("lib/model/tree",),
     "sodium.h": ("lib/model/hash",),
-    "jansson.h": ("lib/model/", "lib/store/", "lib/engine/", "cmd/", "tests/"),
+    "jansson.h": ("lib/model/", "lib/store/", "lib/engine/", "lib/http/", "cmd/", "tests/"),
 }
 
 
@@ -53,6 +54,7 @@ PLANTS = [
     ({"CMakeLists.txt": CMAKE, "lib/model/a.c": '#include "../store/store.h"\n'}, "not \"../store"),
     ({"CMakeLists.txt": CMAKE, "lib/model/a.c": "#include <sqlite3.h>\n"}, "<sqlite3.h> belongs to lib/store/"),
     ({"CMakeLists.txt": CMAKE, "lib/store/a.c": "#include <librdkafka/rdkafka.h>\n"}, "belongs to lib/kafka/"),
+    ({"CMakeLists.txt": CMAKE, "lib/http/a.c": "#include <microhttpd.h>\n"}, "belongs to lib/http/server"),
     ({"CMakeLists.txt": CMAKE, "cmd/onceward/a.c": "#include <pthread.h>\n"}, "belongs to lib/engine/"),
 ]
 CLEAN = [{"CMakeLists.txt": CMAKE, "lib/store/a.c": '#include "base/b.h"\n/*\n#include "engine/e.h"\n*/\n#include <sqlite3.h>\n'}]

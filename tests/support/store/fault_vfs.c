@@ -11,6 +11,7 @@
 struct fault_file {
     sqlite3_file base;
     sqlite3_file *real;
+    const char *name; /* SQLite's, until the file is closed; NULL: a temporary one */
 };
 
 enum { CACHE_PAGES_MAX = 5 };
@@ -23,10 +24,23 @@ static atomic_bool armed;
 static atomic_bool fired;
 static _Atomic int64_t calls;
 
-/* What a call is to return instead of doing its work; SQLITE_OK: let it work. */
-static int strike(enum ow_fault_call call)
+static bool is_meant(const char *name)
 {
-    if (!atomic_load(&armed) || call != fault.call) {
+    if (fault.name_ends == NULL) {
+        return true;
+    }
+    if (name == NULL) {
+        return false; /* a temporary file */
+    }
+    const size_t len = strlen(name);
+    const size_t end = strlen(fault.name_ends);
+    return len >= end && strcmp(name + len - end, fault.name_ends) == 0;
+}
+
+/* What a call is to return instead of doing its work; SQLITE_OK: let it work. */
+static int strike(enum ow_fault_call call, const char *name)
+{
+    if (!atomic_load(&armed) || call != fault.call || !is_meant(name)) {
         return SQLITE_OK;
     }
     const int64_t number = atomic_fetch_add(&calls, 1) + 1;
@@ -35,6 +49,11 @@ static int strike(enum ow_fault_call call)
     }
     atomic_store(&fired, true);
     return fault.code;
+}
+
+static const char *name_of(const sqlite3_file *file)
+{
+    return ((const struct fault_file *)(const void *)file)->name;
 }
 
 static sqlite3_file *real_of(sqlite3_file *file)
@@ -49,14 +68,14 @@ static int fault_close(sqlite3_file *file)
 
 static int fault_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset)
 {
-    const int code = strike(OW_FAULT_READ);
+    const int code = strike(OW_FAULT_READ, name_of(file));
     return code != SQLITE_OK ? code
                              : real_of(file)->pMethods->xRead(real_of(file), bytes, count, offset);
 }
 
 static int fault_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
 {
-    const int code = strike(OW_FAULT_WRITE);
+    const int code = strike(OW_FAULT_WRITE, name_of(file));
     return code != SQLITE_OK ? code
                              : real_of(file)->pMethods->xWrite(real_of(file), bytes, count, offset);
 }
@@ -68,9 +87,8 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int fault_sync(sqlite3_file *file, int flags)
 {
-    (void)file;
     (void)flags;
-    return strike(OW_FAULT_SYNC);
+    return strike(OW_FAULT_SYNC, name_of(file));
 }
 
 static int fault_size(sqlite3_file *file, sqlite3_int64 *ret_size)
@@ -115,7 +133,8 @@ static int fault_shm_map(sqlite3_file *file, int region, int bytes, int extend, 
 
 static int fault_shm_lock(sqlite3_file *file, int offset, int count, int flags)
 {
-    const int code = (flags & SQLITE_SHM_LOCK) != 0 ? strike(OW_FAULT_LOCK) : SQLITE_OK;
+    const int code =
+        (flags & SQLITE_SHM_LOCK) != 0 ? strike(OW_FAULT_LOCK, name_of(file)) : SQLITE_OK;
     return code != SQLITE_OK
                ? code
                : real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
@@ -156,8 +175,9 @@ static int fault_open(sqlite3_vfs *self, const char *name, sqlite3_file *file, i
     (void)self;
     struct fault_file *mine = (struct fault_file *)(void *)file;
     mine->base.pMethods = NULL; /* there is nothing to close where it fails */
+    mine->name = name;
     mine->real = (sqlite3_file *)(void *)(mine + 1);
-    const int struck = strike(OW_FAULT_OPEN);
+    const int struck = strike(OW_FAULT_OPEN, name);
     const int code = struck != SQLITE_OK
                          ? struck
                          : real_vfs->xOpen(real_vfs, name, mine->real, flags, ret_flags);

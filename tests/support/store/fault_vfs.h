@@ -24,7 +24,8 @@ struct ow_fault {
     enum ow_fault_call call;
     int64_t at; /* from 1; the calls before it work */
     bool for_ever;
-    int code; /* what the call returns: SQLITE_FULL, SQLITE_IOERR_WRITE, … */
+    int code;              /* what the call returns: SQLITE_FULL, SQLITE_IOERR_WRITE, … */
+    const char *name_ends; /* only of files whose name ends so; NULL: of all */
 };
 
 /* Connections that are opened from now on go through it; none may be open at _install and _remove.

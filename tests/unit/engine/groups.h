@@ -22,6 +22,7 @@ int ow_test_consume(void);
 int ow_test_consume_edges(void);
 int ow_test_fault(void);
 int ow_test_flaky(void);
+int ow_test_job(void);
 int ow_test_partition(void);
 int ow_test_port(void);
 int ow_test_seed(void);

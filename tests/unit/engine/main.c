@@ -7,6 +7,7 @@ int main(void)
     ow_log_set_level(OW_LOG_ERROR);
     failed += ow_test_partition();
     failed += ow_test_port();
+    failed += ow_test_job();
     failed += ow_test_seed();
     failed += ow_test_apply();
     failed += ow_test_apply_edges();

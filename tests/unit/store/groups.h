@@ -2,6 +2,7 @@
 #define OW_TESTS_STORE_GROUPS_H
 
 /* Each runs the tests of one file and returns how many failed. */
+int ow_test_backup(void);
 int ow_test_batch(void);
 int ow_test_claim(void);
 int ow_test_claim_fault(void);
@@ -22,6 +23,7 @@ int ow_test_position(void);
 int ow_test_prune(void);
 int ow_test_prune_clock(void);
 int ow_test_quarantine(void);
+int ow_test_restore(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
 int ow_test_two_writers(void);

@@ -1,0 +1,399 @@
+#include "store/restore.h"
+
+#include "base/contract.h"
+#include "store/backup_internal.h"
+#include "store/internal.h"
+#include "store/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const int64_t slice_ns = 200000000; /* between two looks at the progress */
+
+/* What lies beside a database and belongs to it: beside another one it would be taken for that
+ * one's. */
+static const char *const companions[] = {"-wal", "-shm", "-journal"};
+enum { COMPANIONS = sizeof(companions) / sizeof(companions[0]) };
+
+struct ow_restore {
+    struct ow_restore_options options;
+    struct ow_restore_facts facts;
+    struct ow_arena arena;
+    int lock_fd;
+    enum ow_store_end last;
+    struct ow_backup *copy;
+    bool placed;
+};
+
+static void tell(const struct ow_restore *restore, const char *what, int64_t done, int64_t goal)
+{
+    if (restore->options.progress != NULL) {
+        restore->options.progress(restore->options.context, what, done, goal);
+    }
+}
+
+/* Reading a file that may be anything: its faults are no reason to stop for the one who reads. */
+static enum ow_status soften(enum ow_status status)
+{
+    return status == OW_STORE_UNKNOWN || status == OW_STORE_FULL ? OW_FAILED : status;
+}
+
+/* A restore that was killed between two steps of _place has left the old file with two names. */
+static void end_interrupted(const char *path, const char *kept)
+{
+    struct stat one;
+    struct stat other;
+    if (lstat(path, &one) == 0 && lstat(kept, &other) == 0 && one.st_ino == other.st_ino &&
+        one.st_dev == other.st_dev) {
+        (void)unlink(kept);
+    }
+}
+
+/* What the file in the place says of itself. An empty one says nothing. */
+static enum ow_status read_replaced(struct ow_restore *restore, struct ow_sql *sql,
+                                    const char **ret_id, struct ow_err *err)
+{
+    int64_t application = 0;
+    int64_t tables = 0;
+    OW_TRY(ow_sql_query_i64(sql, "SELECT count(*) FROM sqlite_schema", &tables, err));
+    OW_TRY(ow_sql_query_i64(sql, "PRAGMA application_id", &application, err));
+    if (tables == 0 && application == 0) {
+        return OW_OK;
+    }
+    if (application != OW_STORE_APPLICATION_ID) {
+        return ow_fail(err, OW_UNSAFE,
+                       "'%s' is a database of another program (application id %" PRId64 ")",
+                       restore->facts.path, application);
+    }
+    OW_TRY(ow_meta_get_i64(sql, "epoch", &restore->facts.replaced_epoch, err));
+    return ow_meta_get_text(sql, "store_id", &restore->arena, ret_id, err);
+}
+
+/* Its WAL is written back, so that the file alone is the old store, and nobody has it open: whoever
+ * closes it last takes away what is called its WAL then. *ret_id: NULL where nothing is known;
+ * facts.unreadable says why. */
+static enum ow_status look_at_replaced(struct ow_restore *restore, const char **ret_id,
+                                       struct ow_err *err)
+{
+    struct ow_sql sql = {0};
+    struct ow_err why;
+    enum ow_status status = ow_sql_open(&sql, restore->facts.path, OW_SQL_OWNER, &why);
+    if (status == OW_OK) {
+        status = read_replaced(restore, &sql, ret_id, &why);
+    }
+    const bool foreign = status == OW_UNSAFE && !sql.unknown;
+    ow_sql_close(&sql); /* the last connection writes the WAL back and removes it */
+    if (foreign) {
+        *err = why;
+        return status;
+    }
+    if (status != OW_OK) {
+        restore->facts.unreadable = ow_arena_text(&restore->arena, ow_slice_of(why.text));
+        return OW_OK;
+    }
+    return access(ow_arena_printf(&restore->arena, "%s-wal", restore->facts.path), F_OK) != 0
+               ? OW_OK
+               : ow_fail(err, OW_TEMPORARY,
+                         "somebody has the store '%s' open (verify, or sqlite3): try again later",
+                         restore->facts.path);
+}
+
+/* The place: locked, and what is there now. */
+static enum ow_status take_place(struct ow_restore *restore, const char **ret_replaced_id,
+                                 struct ow_err *err)
+{
+    const struct ow_restore_options *options = &restore->options;
+    struct stat status;
+    end_interrupted(options->path,
+                    ow_arena_printf(&restore->arena, "%s.before-restore", options->path));
+    OW_TRY(ow_store_path_check(options->path, &restore->arena, &restore->facts.path,
+                               &restore->facts.replaces, err));
+    OW_TRY(ow_store_lock(restore->facts.path, &restore->arena, &restore->lock_fd, &restore->last,
+                         err));
+    if (!restore->facts.replaces) {
+        return OW_OK;
+    }
+    if (!options->discard) {
+        const char *kept =
+            ow_arena_printf(&restore->arena, "%s.before-restore", restore->facts.path);
+        if (lstat(kept, &status) == 0) {
+            return ow_fail(err, OW_FAILED,
+                           "'%s' is there already, of an earlier restore: move it away first",
+                           kept);
+        }
+        restore->facts.replaced_as = kept;
+    }
+    return look_at_replaced(restore, ret_replaced_id, err);
+}
+
+static enum ow_status check_source(const struct ow_restore *restore, struct ow_err *err)
+{
+    struct stat from;
+    struct stat there;
+    const char *path = restore->options.from;
+    if (stat(path, &from) != 0) {
+        return ow_fail(err, OW_BAD_CONFIG, "cannot look at backup '%s': %s", path,
+                       strerrordesc_np(errno));
+    }
+    if (!S_ISREG(from.st_mode)) {
+        return ow_fail(err, OW_BAD_CONFIG, "the backup '%s' is no file", path);
+    }
+    if (stat(restore->facts.path, &there) == 0 && there.st_ino == from.st_ino &&
+        there.st_dev == from.st_dev) {
+        return ow_fail(err, OW_BAD_CONFIG, "the backup '%s' is the store itself", path);
+    }
+    return OW_OK;
+}
+
+static enum ow_status copy_from(struct ow_restore *restore, struct ow_sql *source,
+                                struct ow_err *err)
+{
+    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
+    bool more = true;
+    OW_TRY(ow_sql_open(source, restore->options.from, OW_SQL_READER, err));
+    OW_TRY(ow_store_identify(source, restore->options.from, &kind, err));
+    if (kind == OW_STORE_KIND_EMPTY) {
+        return ow_fail(err, OW_UNSAFE, "the backup '%s' is empty", restore->options.from);
+    }
+    OW_TRY(ow_backup_from(source, NULL, restore->facts.path, &restore->options.clock,
+                          &restore->copy, err));
+    enum ow_status status = OW_OK;
+    while (status == OW_OK && more) {
+        status = ow_backup_copy(restore->copy, slice_ns, &more, err);
+        const struct ow_backup_figures figures = ow_backup_look(restore->copy);
+        tell(restore, "copying pages", figures.pages_done, figures.pages);
+    }
+    ow_backup_let_go(restore->copy);
+    return status;
+}
+
+static enum ow_status copy(struct ow_restore *restore, struct ow_err *err)
+{
+    struct ow_sql source = {0};
+    OW_TRY(check_source(restore, err));
+    const enum ow_status status = copy_from(restore, &source, err);
+    ow_sql_close(&source);
+    OW_TRY(soften(status));
+    return ow_backup_settle(restore->copy, err);
+}
+
+static void tell_verify(const struct ow_verify_progress *progress, void *context)
+{
+    tell(context, progress->phase, progress->step, progress->steps);
+}
+
+/* Every promise that can be proved from the rows alone. */
+static enum ow_status verify(struct ow_restore *restore, struct ow_err *err)
+{
+    struct ow_verification found;
+    const struct ow_verify_options options = {.path = restore->copy->part,
+                                              .hash_key_file = restore->options.hash_key_file,
+                                              .clock = restore->options.clock,
+                                              .between = tell_verify,
+                                              .context = restore};
+    OW_TRY(soften(ow_verify_store(&options, &restore->arena, &found, err)));
+    for (size_t i = 0; i < found.promise_count; i++) {
+        if (found.promises[i].broken > 0) {
+            return ow_fail(err, OW_DIFFERENT,
+                           "the backup '%s' does not keep promise %s (%" PRId64
+                           " broken), first: %s; 'onceward verify' says more",
+                           restore->options.from, found.promises[i].name, found.promises[i].broken,
+                           found.promises[i].examples[0]);
+        }
+    }
+    return found.ok ? OW_OK
+                    : ow_fail(err, OW_UNSAFE, "the backup '%s' could not be read to its end",
+                              restore->options.from);
+}
+
+/* The last incarnation of each partition. */
+static enum ow_status read_positions(struct ow_restore *restore, struct ow_sql *sql,
+                                     struct ow_err *err)
+{
+    static const char text[] =
+        "SELECT topic, partition, next_offset FROM ow_position p WHERE incarnation ="
+        " (SELECT max(q.incarnation) FROM ow_position q WHERE q.topic = p.topic"
+        " AND q.partition = p.partition) ORDER BY topic, partition";
+    OW_STATEMENT read = {0};
+    int64_t count = 0;
+    bool row = false;
+    OW_TRY(ow_sql_query_i64(sql, "SELECT count(*) FROM ow_position", &count, err));
+    struct ow_restore_position *positions =
+        OW_ARENA_ARRAY(&restore->arena, (size_t)count, struct ow_restore_position);
+    OW_TRY(ow_sql_prepare(sql, text, &read, err));
+    OW_TRY(ow_sql_step(&read, &row, err));
+    while (row) {
+        positions[restore->facts.position_count++] = (struct ow_restore_position){
+            .topic = ow_arena_text(&restore->arena, ow_sql_slice(&read, 0)),
+            .partition = (int32_t)ow_sql_i64(&read, 1),
+            .next_offset = ow_sql_i64(&read, 2)};
+        OW_TRY(ow_sql_step(&read, &row, err));
+    }
+    restore->facts.positions = positions;
+    return OW_OK;
+}
+
+static enum ow_status read_facts(struct ow_restore *restore, const char *replaced_id,
+                                 struct ow_err *err)
+{
+    struct ow_restore_facts *facts = &restore->facts;
+    struct ow_sql *sql = &restore->copy->copy;
+    OW_TRY(ow_meta_get_text(sql, "store_id", &restore->arena, &facts->store_id, err));
+    OW_TRY(ow_meta_get_i64(sql, "epoch", &facts->epoch, err));
+    OW_TRY(ow_sql_query_i64(sql, "SELECT value FROM ow_meta WHERE key = 'backup_at_ms'",
+                            &facts->at_ms, err));
+    facts->pages = ow_backup_look(restore->copy).pages;
+    if (replaced_id != NULL && strcmp(replaced_id, facts->store_id) != 0) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the backup '%s' is of store %s, and '%s' is store %s: it would take the "
+                       "place of another one. Move that away first, if that is meant",
+                       restore->options.from, facts->store_id, facts->path, replaced_id);
+    }
+    return read_positions(restore, sql, err);
+}
+
+static enum ow_status begin(struct ow_restore *restore, struct ow_err *err)
+{
+    const char *replaced_id = NULL;
+    OW_TRY(take_place(restore, &replaced_id, err));
+    OW_TRY(copy(restore, err));
+    tell(restore, "checking every page", 0, 0);
+    OW_TRY(ow_backup_check(restore->copy, "integrity_check", err));
+    OW_TRY(soften(read_facts(restore, replaced_id, err)));
+    return verify(restore, err);
+}
+
+enum ow_status ow_restore_begin(const struct ow_restore_options *options,
+                                struct ow_restore **ret_restore, struct ow_err *err)
+{
+    struct ow_restore *restore = calloc(1, sizeof(*restore));
+    if (restore == NULL) {
+        OW_IMPOSSIBLE("out of memory");
+    }
+    restore->options = *options;
+    restore->lock_fd = -1;
+    ow_arena_init(&restore->arena, 16384);
+    const enum ow_status status = begin(restore, err);
+    if (status != OW_OK) {
+        ow_restore_free(restore);
+        return status;
+    }
+    *ret_restore = restore;
+    return OW_OK;
+}
+
+const struct ow_restore_facts *ow_restore_look(const struct ow_restore *restore)
+{
+    return &restore->facts;
+}
+
+static enum ow_status mark(struct ow_restore *restore, int64_t group_epoch, struct ow_err *err)
+{
+    const struct ow_restore_facts *facts = &restore->facts;
+    struct ow_sql *sql = &restore->copy->copy;
+    struct ow_seal_before before;
+    int64_t epoch = facts->epoch > facts->replaced_epoch ? facts->epoch : facts->replaced_epoch;
+    epoch = (epoch > group_epoch ? epoch : group_epoch) + 1;
+    OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
+    OW_TRY(ow_seal_marks_begin(sql, &before, err));
+    OW_TRY(ow_sql_exec(sql, "DELETE FROM ow_meta WHERE key = 'backup_at_ms'", err));
+    OW_TRY(ow_meta_put_i64(sql, "epoch", epoch, err));
+    OW_TRY(ow_meta_put_i64(sql, "restored_at_ms", ow_clock_now_ms(&restore->options.clock), err));
+    if (group_epoch >= 0) {
+        OW_TRY(ow_meta_put_i64(sql, "restored_epoch", epoch, err));
+    }
+    OW_TRY(ow_seal_marks_end(sql, &before, err));
+    return ow_sql_commit(sql, err);
+}
+
+/* Its owner and mode are those of the file that it replaces; of a new one, as store_path.c says. */
+static enum ow_status give_to_owner(const struct ow_restore *restore, struct ow_err *err)
+{
+    struct stat there;
+    const int fd = restore->copy->part_fd;
+    mode_t mode = 0640;
+    if (restore->facts.replaces && stat(restore->facts.path, &there) == 0) {
+        mode = there.st_mode & 0777;
+        if ((there.st_uid != geteuid() || there.st_gid != getegid()) &&
+            fchown(fd, there.st_uid, there.st_gid) != 0) {
+            return ow_fail(err, OW_FAILED, "cannot give '%s' to the owner of the old file: %s",
+                           restore->copy->part, strerrordesc_np(errno));
+        }
+    }
+    return fchmod(fd, mode) == 0 ? OW_OK
+                                 : ow_fail(err, OW_FAILED, "cannot set the mode of '%s': %s",
+                                           restore->copy->part, strerrordesc_np(errno));
+}
+
+/*
+ * What lies beside the old file goes with it. After a clean end of the old store there is nothing;
+ * where it could not be read, its WAL was not written back and is kept like the file itself.
+ */
+static enum ow_status move_companions(struct ow_restore *restore, struct ow_err *err)
+{
+    const struct ow_restore_facts *facts = &restore->facts;
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        const char *from = ow_arena_printf(&restore->arena, "%s%s", facts->path, companions[i]);
+        const int failed = facts->replaced_as == NULL
+                               ? unlink(from)
+                               : rename(from, ow_arena_printf(&restore->arena, "%s%s",
+                                                              facts->replaced_as, companions[i]));
+        if (failed != 0 && errno != ENOENT) {
+            return ow_fail(err, OW_FAILED, "cannot take '%s' away: %s", from,
+                           strerrordesc_np(errno));
+        }
+    }
+    return OW_OK;
+}
+
+/* There is a store at the path at each moment: first the old file gets a second name, then the new
+ * one takes its first. */
+static enum ow_status swap(struct ow_restore *restore, struct ow_err *err)
+{
+    const struct ow_restore_facts *facts = &restore->facts;
+    if (facts->replaced_as != NULL && link(facts->path, facts->replaced_as) != 0) {
+        return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", facts->replaced_as,
+                       strerrordesc_np(errno));
+    }
+    if (rename(restore->copy->part, facts->path) != 0) {
+        const int code = errno;
+        if (facts->replaced_as != NULL) {
+            (void)unlink(facts->replaced_as);
+        }
+        return ow_fail(err, OW_FAILED, "cannot rename '%s' to '%s': %s", restore->copy->part,
+                       facts->path, strerrordesc_np(code));
+    }
+    restore->copy->part_made = false;
+    restore->placed = true;
+    return ow_backup_sync_folder(restore->copy, err);
+}
+
+enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch, struct ow_err *err)
+{
+    OW_REQUIRE(!restore->placed);
+    OW_TRY(soften(mark(restore, group_epoch, err)));
+    OW_TRY(give_to_owner(restore, err));
+    OW_TRY(ow_backup_sync(restore->copy, err));
+    restore->facts.bytes = ow_backup_look(restore->copy).bytes;
+    OW_TRY(move_companions(restore, err));
+    return swap(restore, err);
+}
+
+void ow_restore_free(struct ow_restore *restore)
+{
+    if (restore == NULL) {
+        return;
+    }
+    ow_backup_free(restore->copy);
+    /* A suspicion is of the old file: it is over with it. */
+    ow_store_unlock(restore->lock_fd, restore->last == OW_STORE_END_SUSPECT && !restore->placed
+                                          ? OW_STORE_END_SUSPECT
+                                          : OW_STORE_END_CLOSED);
+    ow_arena_done(&restore->arena);
+    free(restore);
+}
