@@ -40,5 +40,9 @@ CREATE TABLE ow_audit (
     why TEXT NOT NULL
 ) STRICT;
 
+-- A cache whose words mean something else from here on.
+DELETE FROM ow_filter;
+DELETE FROM ow_meta WHERE key GLOB 'seal.ow_filter.*';
+
 UPDATE ow_meta SET value = 2 WHERE key = 'schema_version';
 PRAGMA user_version = 2;

@@ -250,7 +250,7 @@ static void restore__what_is_no_backup_of_this_store__is_refused(void **state)
     options = options_of();
     edit("PRAGMA user_version = 99");
     refused(&options, OW_UNSAFE, "schema version 99");
-    edit("PRAGMA user_version = 1");
+    edit("PRAGMA user_version = 2");
     edit("UPDATE orders SET amount_minor = 7 WHERE order_id = 'o1'");
     refused(&options, OW_DIFFERENT, "does not keep promise");
     edit("UPDATE orders SET amount_minor = 1299 WHERE order_id = 'o1'");
