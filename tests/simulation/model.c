@@ -4,6 +4,7 @@
 #include "counters.h"
 #include "model_claims.h"
 #include "model_ledger.h"
+#include "model_machine.h"
 
 /* What became of a record, with the reason where it is in quarantine. */
 struct verdict {
@@ -17,8 +18,6 @@ struct subject {
     int64_t ref;
     bool woken;
 };
-
-enum cell { APPLY, STALE, PARK, REJECT };
 
 void ow_model_init(struct ow_model *model)
 {
@@ -69,76 +68,6 @@ static void add_sighting(struct ow_model *model, int64_t ref, const char *cause,
     model->sighting_count++;
 }
 
-/* The table of DESIGN 4 for the shipped machine, worked out by hand. */
-static enum cell look_up(enum ow_message_type type, enum ow_model_state state)
-{
-    /* none, created, paid, dispatched, received, cancelled */
-    static const enum cell cells[OW_MESSAGE_TYPES][OW_MODEL_STATES] = {
-        [OW_CREATED] = {APPLY, STALE, STALE, STALE,  STALE,  STALE },
-        [OW_PAID] = {PARK,  APPLY, STALE, STALE,  STALE,  APPLY },
-        [OW_DISPATCHED] = {PARK,  PARK,  APPLY, STALE,  STALE,  REJECT},
-        [OW_RECEIVED] = {PARK,  PARK,  PARK,  APPLY,  STALE,  REJECT},
-        [OW_CANCELLED] = {PARK,  APPLY, APPLY, REJECT, REJECT, STALE },
-        [OW_REFUNDED] = {PARK,  PARK,  APPLY, APPLY,  APPLY,  APPLY },
-    };
-    return cells[type][state];
-}
-
-static enum ow_model_state target(enum ow_message_type type, enum ow_model_state state)
-{
-    switch (type) {
-    case OW_CREATED:
-        return OW_STATE_CREATED;
-    case OW_PAID:
-        return state == OW_STATE_CREATED ? OW_STATE_PAID : state;
-    case OW_DISPATCHED:
-        return OW_STATE_DISPATCHED;
-    case OW_RECEIVED:
-        return OW_STATE_RECEIVED;
-    case OW_CANCELLED:
-        return OW_STATE_CANCELLED;
-    case OW_REFUNDED:
-    case OW_MESSAGE_TYPES:
-        return state;
-    }
-    return state;
-}
-
-/* The business row that a message would write; NULL: none. */
-static struct ow_model_row *row_of(struct ow_model *model, const struct ow_message *message)
-{
-    if (message->type == OW_PAID) {
-        return &model->payments[message->payment];
-    }
-    return message->type == OW_REFUNDED ? &model->refunds[message->payment] : NULL;
-}
-
-static bool row_says(const struct ow_model_row *row, const struct ow_message *message)
-{
-    return row->order == message->order && row->amount == message->amount &&
-           row->currency == message->currency &&
-           (message->type == OW_REFUNDED || row->method == message->method);
-}
-
-static bool may_apply(const struct ow_model_order *order, const struct ow_message *message)
-{
-    switch (message->type) {
-    case OW_PAID:
-        return message->amount == order->amount && message->currency == order->currency &&
-               order->paid + message->amount <= OW_INTEGER_MAX;
-    case OW_REFUNDED:
-        return order->refunded + message->amount <= order->paid &&
-               message->currency == order->currency;
-    case OW_CREATED:
-    case OW_DISPATCHED:
-    case OW_RECEIVED:
-    case OW_CANCELLED:
-    case OW_MESSAGE_TYPES:
-        break;
-    }
-    return true;
-}
-
 /* Whether the store's trigger refuses what an applied message writes. */
 static bool is_poison(const struct ow_model *model, const struct ow_message *message)
 {
@@ -168,7 +97,7 @@ static void make_transition(struct ow_model *model, const struct subject *subjec
         .version = order->version + 1,
         .machine_version = model->machine_version,
         .from = order->state,
-        .to = target(message->type, order->state),
+        .to = ow_model_target(message->type, order->state),
         .by = subject->by,
         .woken = subject->woken,
     };
@@ -186,7 +115,7 @@ static void make_transition(struct ow_model *model, const struct subject *subjec
     order->state = history->to;
     order->version = history->version;
     order->last_seq = history->seq;
-    struct ow_model_row *row = row_of(model, message);
+    struct ow_model_row *row = ow_model_row_of(model, message);
     if (row != NULL) {
         *row = (struct ow_model_row){.seq = history->seq,
                                      .order = message->order,
@@ -213,7 +142,7 @@ static struct verdict stale(struct ow_model *model, const struct subject *subjec
 static struct verdict apply(struct ow_model *model, const struct subject *subject)
 {
     const struct ow_message *message = &subject->by->message;
-    if (!may_apply(&model->orders[message->order], message)) {
+    if (!ow_model_may_apply(&model->orders[message->order], message)) {
         ow_count(OW_SOMETIMES_GUARD);
         return quarantine_subject(model, subject, "guard");
     }
@@ -272,23 +201,23 @@ static struct verdict park(struct ow_model *model, const struct subject *subject
 static struct verdict judge(struct ow_model *model, const struct subject *subject, int64_t now_ms)
 {
     const struct ow_message *message = &subject->by->message;
-    const struct ow_model_row *row = row_of(model, message);
+    const struct ow_model_row *row = ow_model_row_of(model, message);
     if (row != NULL && row->seq != 0) {
-        if (row_says(row, message)) {
+        if (ow_model_row_says(row, message)) {
             ow_count(OW_SOMETIMES_STALE_KEY);
             return stale(model, subject);
         }
         ow_count(OW_SOMETIMES_BUSINESS_KEY);
         return quarantine_subject(model, subject, "business_key");
     }
-    switch (look_up(message->type, model->orders[message->order].state)) {
-    case APPLY:
+    switch (ow_model_cell(message->type, model->orders[message->order].state)) {
+    case OW_MODEL_APPLY:
         return apply(model, subject);
-    case STALE:
+    case OW_MODEL_STALE:
         return judge_happened(model, subject);
-    case PARK:
+    case OW_MODEL_PARK:
         return park(model, subject, now_ms);
-    case REJECT:
+    case OW_MODEL_REJECT:
         break;
     }
     ow_count(OW_SOMETIMES_ILLEGAL);
