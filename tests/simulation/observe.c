@@ -46,9 +46,10 @@ void ow_observe_open(struct ow_sim_run *run, sqlite3 *handle)
     observer->parked = prepare(handle, "SELECT id FROM ow_quarantine WHERE reason = 'park_timeout'"
                                        " AND id NOT IN (SELECT id FROM ow_parked) ORDER BY id");
     observer->pruned =
-        prepare(handle, "SELECT CAST(substr(h.key, 8) AS INTEGER), h.value, b.value FROM ow_meta h"
-                        " JOIN ow_meta b ON b.key = 'pruned_below.' || substr(h.key, 8)"
-                        " WHERE h.key GLOB 'pruned.*'");
+        prepare(handle, "SELECT CAST(substr(b.key, 14) AS INTEGER), coalesce(h.value,"
+                        " -9223372036854775808), b.value FROM ow_meta b LEFT JOIN ow_meta h"
+                        " ON h.key = 'pruned.' || substr(b.key, 14)"
+                        " WHERE b.key GLOB 'pruned_below.*'");
     observer->kept =
         prepare(handle, "SELECT c.ref FROM ow_bucket b JOIN ow_claims c USING (bucket)"
                         " WHERE b.bucket >= coalesce((SELECT value FROM ow_meta WHERE key ="
