@@ -23,6 +23,7 @@ int ow_test_flaky(void);
 int ow_test_partition(void);
 int ow_test_port(void);
 int ow_test_seed(void);
+int ow_test_tend(void);
 int ow_test_worker(void);
 int ow_test_worker_edges(void);
 

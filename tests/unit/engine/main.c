@@ -11,6 +11,7 @@ int main(void)
     failed += ow_test_apply();
     failed += ow_test_apply_edges();
     failed += ow_test_fault();
+    failed += ow_test_tend();
     failed += ow_test_worker();
     failed += ow_test_worker_edges();
     failed += ow_test_consume();
