@@ -205,7 +205,7 @@ void *ow_worker_apply_thread(void *context)
         if (count > 0) {
             status = apply_with_retries(worker, chunks, count, &err);
         }
-        if (status == OW_OK && (timely || prune)) {
+        if (status == OW_OK && (timely || prune || ow_store_lacks_filters(options->store))) {
             status = tend(worker, count, prune ? 0 : tend_rows(chunks, count), &more, &err);
             tended_ns = more ? 0 : now_ns;
         }

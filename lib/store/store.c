@@ -140,6 +140,16 @@ int64_t ow_store_first_prune_ms(const struct ow_store *store)
     return first_ms;
 }
 
+bool ow_store_lacks_filters(const struct ow_store *store)
+{
+    bool lacks = false;
+    for (size_t i = store->committed.sealed_count; i > 0 && !lacks; i--) {
+        const struct ow_sealed_bucket *bucket = &store->sealed[i - 1];
+        lacks = !bucket->filtered && !bucket->plain && !bucket->doomed;
+    }
+    return lacks;
+}
+
 int64_t ow_store_parked_count(const struct ow_store *store)
 {
     return store->committed.parked_count;

@@ -1,4 +1,7 @@
-/* What a worker does besides records, and when: a run until the end prunes before it ends. */
+/*
+ * What a worker does besides records, and when: filters are built behind each batch that makes one
+ * necessary, and a run until the end prunes before it ends.
+ */
 #include "engine/consume.h"
 #include "engine/source_memory.h"
 #include "engine_fixture.h"
@@ -10,13 +13,22 @@ static struct ow_fixture *fixture;
 static struct ow_memory_broker *broker;
 static struct ow_worker *worker;
 static struct ow_source *source;
-static _Atomic int64_t wall_ms;
+static _Atomic int64_t wall_ms, elapsed_ns;
 
 static int64_t now_of(void *context)
 {
     (void)context;
     return atomic_load(&wall_ms);
 }
+
+/* A microsecond passes with each look, so that nothing that is done each second is done. */
+static int64_t elapsed_of(void *context)
+{
+    (void)context;
+    return atomic_fetch_add(&elapsed_ns, 1000);
+}
+
+static const struct ow_clock slow_clock = {.now_ms = now_of, .elapsed_ns = elapsed_of};
 
 static int start(void **state)
 {
@@ -29,6 +41,7 @@ static int start(void **state)
     ow_memory_broker_topic(broker, "order-events", 1);
     ow_memory_broker_topic(broker, "payment-events", 2);
     atomic_store(&wall_ms, 1800000000000);
+    atomic_store(&elapsed_ns, INT64_C(1000000000000));
     return 0;
 }
 
@@ -130,6 +143,37 @@ static struct ow_chunk *next_chunk(void)
     return chunk;
 }
 
+static void submit_story(int64_t first, int64_t last)
+{
+    for (int64_t i = first; i <= last;) {
+        struct ow_chunk *chunk = next_chunk();
+        while (i <= last && !ow_chunk_is_full(chunk)) {
+            ow_engine_put(fixture, chunk, ow_engine_story(fixture, i), i);
+            i++;
+        }
+        ow_worker_submit(worker, chunk);
+    }
+}
+
+/* Without that each key would be looked up in all buckets that a second has filled. */
+static void batch_that_seals_a_bucket__its_filter_is_built_behind_it(void **state)
+{
+    (void)state;
+    start_worker(BUCKET, 2, slow_clock);
+    const uint32_t generation = ow_worker_next_generation(worker);
+    struct ow_chunk *chunk = next_chunk();
+    ow_engine_assign(chunk, generation, OW_RESUME_START, 0);
+    ow_worker_submit(worker, chunk);
+    submit_story(0, 40 * BUCKET - 1);
+    assert_true(ow_worker_drain(worker, 60000));
+    ow_worker_stop(worker);
+    assert_int_equal(claims(), 40 * BUCKET);
+    struct ow_claim_probes probes;
+    ow_store_claim_probes(fixture->store, &probes);
+    assert_int_equal(probes.keys, 40 * BUCKET);
+    assert_true(probes.lookups < 2 * probes.keys); /* the open one, and at times a sealed one */
+}
+
 static void run_until_the_end__prunes_what_is_over(size_t decode_threads)
 {
     append_story(0, 2 * BUCKET + 4);
@@ -208,6 +252,7 @@ int ow_test_tend(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
+        TEST(batch_that_seals_a_bucket__its_filter_is_built_behind_it),
         TEST(run_until_the_end__with_threads__prunes_what_is_over),
         TEST(run_until_the_end__without_threads__prunes_what_is_over),
         TEST(run_until_the_end__bucket_that_was_open__goes_too),
