@@ -140,6 +140,18 @@ int64_t ow_store_first_prune_ms(const struct ow_store *store)
     return first_ms;
 }
 
+enum ow_status ow_store_end(struct ow_store *store, struct ow_world *world, enum ow_status status,
+                            struct ow_err *err)
+{
+    if (status == OW_OK) {
+        status = ow_store_commit(store, world, err);
+    }
+    if (status != OW_OK) {
+        ow_store_rollback(store);
+    }
+    return status;
+}
+
 bool ow_store_lacks_filters(const struct ow_store *store)
 {
     bool lacks = false;
