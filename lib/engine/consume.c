@@ -292,10 +292,9 @@ static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
         OW_TRY(ow_worker_status(consumer->worker, err));
         OW_TRY(ow_consume_end_check_patience(consumer, err));
         OW_TRY(make_room(consumer, err));
-        /* Without a chunk there is no place for a record; paused partitions give none. */
-        if (consumer->chunk != NULL || consumer->paused || !consumer->assigned) {
-            OW_TRY(poll_some(consumer, err));
-        }
+        /* Without a chunk there is no place for a record, and nobody gives one. */
+        OW_INVARIANT(consumer->chunk != NULL || consumer->paused || !consumer->assigned);
+        OW_TRY(poll_some(consumer, err));
         ow_consume_commit_if_due(consumer);
         (void)confirm_ends_if_due(consumer);
         show_progress(consumer);
