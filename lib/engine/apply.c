@@ -107,6 +107,9 @@ static enum ow_status take_ends(struct ow_apply *apply, struct ow_chunk *const *
         for (size_t j = 0; j < chunks[i]->end_count; j++) {
             struct ow_partition *partition = partition_at_end(apply, chunks[i], j);
             const int64_t offset = chunks[i]->ends[j].offset;
+            if (partition != NULL && offset == OW_CHUNK_NO_END) {
+                partition->at_end = false;
+            }
             if (partition == NULL || offset < partition->settled.next_offset) {
                 continue;
             }

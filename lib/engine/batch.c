@@ -41,9 +41,7 @@ void ow_batch_decode_parked(struct ow_apply *apply)
 {
     for (struct ow_entity *entity = apply->world.entities; entity != NULL; entity = entity->next) {
         for (struct ow_parked *parked = entity->parked; parked != NULL; parked = parked->next) {
-            if (parked->event != NULL) {
-                continue;
-            }
+            OW_INVARIANT(parked->event == NULL); /* it was read just now, in this world */
             parked->event = OW_ARENA_NEW(&apply->arena, struct ow_event);
             if (ow_machines_of_topic(apply->options.machines, parked->record.topic) == NULL) {
                 /* A newer machine file has left its topic out: it waits for its deadline, where

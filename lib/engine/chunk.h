@@ -28,11 +28,12 @@ struct ow_assigned {
     bool check_anchor; /* the record before it is fetched too, to be compared with the anchor */
 };
 
-/* A partition was read to its end. */
+/* A partition was read to its end; or there is more. */
+enum { OW_CHUNK_NO_END = -1 };
 struct ow_end_mark {
     struct ow_slice topic;
     int32_t partition;
-    int64_t offset;
+    int64_t offset; /* OW_CHUNK_NO_END: there is more */
 };
 
 struct ow_chunk {
@@ -59,7 +60,7 @@ void ow_chunk_reset(struct ow_chunk *chunk, uint32_t generation);
 bool ow_chunk_is_full(const struct ow_chunk *chunk);
 /* Copies a record in. Not into a full chunk. */
 void ow_chunk_add(struct ow_chunk *chunk, const struct ow_record *record);
-/* Notes an end; false where there is no room. */
+/* Notes an end, or that there is more; false where there is no room. */
 bool ow_chunk_add_end(struct ow_chunk *chunk, const struct ow_record *end);
 /* Whether a record that is to be handled so may join those that are in it. */
 bool ow_chunk_takes(const struct ow_chunk *chunk, enum ow_care care);

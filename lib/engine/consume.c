@@ -10,6 +10,7 @@ enum {
     PAUSE_AFTER_MS = 2000, /* how long a full ring is waited for before partitions are paused */
     PROGRESS_MS = 250,
     CONFIRM_MS = 5000, /* between two questions for the ends, while a deadline is due */
+    PRUNE_MS = 5000,   /* at the end of a run until the end */
     STOP_DRAIN_MS = 10000
 };
 
@@ -223,35 +224,79 @@ static void show_progress(struct ow_consumer *consumer)
     consumer->options->progress(&progress, consumer->options->progress_context);
 }
 
+/* Whether all that the broker has of a partition was handed over. */
+static bool is_at_end(const struct ow_consumer *consumer, const struct ow_tracked *tracked)
+{
+    int64_t low = 0;
+    int64_t high = 0;
+    struct ow_err err;
+    ow_consume_beat(consumer, "asking for the ends of partitions");
+    return consumer->source->ops->bounds(consumer->source, tracked->topic, tracked->partition, &low,
+                                         &high, &err) == OW_OK &&
+           tracked->seen >= high;
+}
+
+/* As the broker says, behind the records that were handed over. False where there is no room. */
+static bool submit_ends(struct ow_consumer *consumer)
+{
+    for (size_t i = 0; i < consumer->tracked_count; i++) {
+        const struct ow_tracked *tracked = &consumer->tracked[i];
+        const bool at_end = is_at_end(consumer, tracked);
+        const struct ow_record end = {.topic = ow_slice_of(tracked->topic),
+                                      .partition = tracked->partition,
+                                      .offset = at_end ? tracked->seen : OW_CHUNK_NO_END};
+        if (take_chunk(consumer) == NULL) {
+            return false;
+        }
+        (void)ow_chunk_add_end(consumer->chunk, &end);
+        if (ow_chunk_is_full(consumer->chunk)) {
+            submit_chunk(consumer);
+        }
+    }
+    submit_chunk(consumer);
+    return true;
+}
+
 /*
  * A parked record's deadline, or the end of a retention, counts once the partitions are read to
  * their ends. What an end was told to be says nothing later on (the broker may have been away
- * since), so the broker is asked when one is due.
+ * since), so the broker is asked when one is due; of a partition that has more the last record
+ * counts. True where it was asked.
  */
-static void confirm_ends_if_due(struct ow_consumer *consumer)
+static bool confirm_ends_if_due(struct ow_consumer *consumer)
 {
     const int64_t now_ns = ow_consume_elapsed_ns(consumer);
     /* Before the first catching up the answer is known, and would cost the next question. */
     if (!ow_consume_end_reached(consumer) || consumer->paused ||
         now_ns - consumer->confirm_ns < (int64_t)CONFIRM_MS * 1000000 ||
         !ow_worker_is_deadline_due(consumer->worker)) {
-        return;
+        return false;
     }
     consumer->confirm_ns = now_ns;
     submit_chunk(consumer);
-    for (size_t i = 0; i < consumer->tracked_count; i++) {
-        const struct ow_tracked *tracked = &consumer->tracked[i];
-        int64_t low = 0;
-        int64_t high = 0;
-        struct ow_err err;
-        ow_consume_beat(consumer, "asking for the ends of partitions");
-        if (consumer->source->ops->bounds(consumer->source, tracked->topic, tracked->partition,
-                                          &low, &high, &err) != OW_OK ||
-            tracked->seen < high) {
-            return;
-        }
+    if (!submit_ends(consumer)) {
+        return false;
     }
     ow_worker_confirm_ends(consumer->worker);
+    return true;
+}
+
+/*
+ * Runs that begin and end within seconds may be all that a store ever sees: so what is over goes
+ * before the end. What is sealed only now may be due by the wall clock, and then the ends must be
+ * confirmed first.
+ */
+static void prune_at_end(struct ow_consumer *consumer)
+{
+    const int64_t until_ns = ow_consume_elapsed_ns(consumer) + (int64_t)PRUNE_MS * 1000000;
+    struct ow_err err;
+    bool more = true;
+    while (more && ow_consume_elapsed_ns(consumer) < until_ns && !ow_consume_must_stop(consumer) &&
+           ow_worker_status(consumer->worker, &err) == OW_OK) {
+        ow_consume_beat(consumer, "waiting until what is over is pruned");
+        more = !ow_worker_prune(consumer->worker, POLL_MS);
+        more = confirm_ends_if_due(consumer) || more;
+    }
 }
 
 /* Polls until the chunk is full, nothing comes, or something other than a record does. */
@@ -283,16 +328,16 @@ static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
         OW_TRY(ow_worker_status(consumer->worker, err));
         OW_TRY(ow_consume_end_check_patience(consumer, err));
         OW_TRY(make_room(consumer, err));
-        /* Without a chunk there is no place for a record; paused partitions give none. */
-        if (consumer->chunk != NULL || consumer->paused || !consumer->assigned) {
-            OW_TRY(poll_some(consumer, err));
-        }
+        /* Without a chunk there is no place for a record, and nobody gives one. */
+        OW_INVARIANT(consumer->chunk != NULL || consumer->paused || !consumer->assigned);
+        OW_TRY(poll_some(consumer, err));
         ow_consume_commit_if_due(consumer);
-        confirm_ends_if_due(consumer);
+        (void)confirm_ends_if_due(consumer);
         show_progress(consumer);
         if (consumer->options->until_end && ow_consume_end_reached(consumer)) {
             submit_chunk(consumer);
             if (ow_worker_drain(consumer->worker, POLL_MS)) {
+                prune_at_end(consumer);
                 return OW_OK;
             }
         }

@@ -312,7 +312,28 @@ void ow_worker_confirm_ends(struct ow_worker *worker)
 {
     ow_worker_lock(worker);
     worker->ends_confirmed_ms = ow_clock_now_ms(&worker->apply.options.clock);
+    worker->ends_confirmed = worker->submitted;
     ow_worker_unlock(worker);
+}
+
+bool ow_worker_prune(struct ow_worker *worker, int timeout_ms)
+{
+    const struct ow_clock *clock = &worker->apply.options.clock;
+    if (worker->options.decode_threads == 0) {
+        ow_worker_tend_inline(worker, 0);
+        return true;
+    }
+    const int64_t until_ns = ow_clock_elapsed_ns(clock) + (int64_t)timeout_ms * 1000000;
+    ow_worker_lock(worker);
+    worker->prune_asked = true;
+    (void)pthread_cond_broadcast(&worker->changed);
+    while (worker->prune_asked && worker->status == OW_OK &&
+           ow_clock_elapsed_ns(clock) < until_ns) {
+        ow_worker_wait_change(worker, 50);
+    }
+    const bool done = !worker->prune_asked;
+    ow_worker_unlock(worker);
+    return done;
 }
 
 void ow_worker_stop(struct ow_worker *worker)

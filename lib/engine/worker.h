@@ -69,9 +69,15 @@ struct ow_jobs *ow_worker_jobs(struct ow_worker *worker);
 /* Whether a deadline or a retention is over by the wall clock: then somebody must confirm the ends.
  */
 bool ow_worker_is_deadline_due(struct ow_worker *worker);
-/* All partitions are read to their ends, as of now: an end that was told counts for some seconds.
- */
+/* The ends that were submitted before are those of now: each counts for some seconds, as long as
+ * nothing more of its partition is handled. */
 void ow_worker_confirm_ends(struct ow_worker *worker);
+
+/*
+ * Prunes what is over, for at most timeout_ms where there are threads; true where nothing of it is
+ * left. Filters wait for the next start: nothing is looked up any more.
+ */
+bool ow_worker_prune(struct ow_worker *worker, int timeout_ms);
 
 /* Without threads: what is due without a record, and a slice of a job. */
 void ow_worker_tick(struct ow_worker *worker);

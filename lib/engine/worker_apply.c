@@ -206,44 +206,55 @@ static void finish_batch(struct ow_worker *worker, size_t count, enum ow_status 
     (void)pthread_cond_broadcast(&worker->changed);
 }
 
-/* With the lock: whether all that was handed over is in work, and the ends were confirmed lately.
+/* With the lock: whether the ends were confirmed lately, and what was handed over before is in
+ * work.
  */
 static bool do_ends_hold(const struct ow_worker *worker, size_t in_work)
 {
     const int64_t age_ms =
         ow_clock_now_ms(&worker->apply.options.clock) - worker->ends_confirmed_ms;
-    return worker->applied + in_work == worker->submitted && age_ms >= 0 && age_ms <= ENDS_HOLD_MS;
+    return worker->applied + in_work >= worker->ends_confirmed && age_ms >= 0 &&
+           age_ms <= ENDS_HOLD_MS;
+}
+
+/* After a batch of so many chunks. */
+static enum ow_status tend(struct ow_worker *worker, size_t count, size_t rows, bool *ret_more,
+                           struct ow_err *err)
+{
+    /* Asked after the batch, for that may have waited for hours until the disk had room. */
+    ow_worker_lock(worker);
+    const bool ends_hold = do_ends_hold(worker, count);
+    ow_worker_unlock(worker);
+    return apply_nothing(worker, ends_hold, rows, ret_more, err);
 }
 
 void *ow_worker_apply_thread(void *context)
 {
     struct ow_worker *worker = context;
-    int64_t deadlines_ns = 0;
+    const struct ow_apply_options *options = &worker->apply.options;
+    int64_t tended_ns = 0;
     ow_worker_lock(worker);
     while (!worker->stopping && worker->status == OW_OK) {
         ow_pulse_beat(worker->apply.options.pulse, "waiting for records");
         struct ow_chunk *chunks[OW_WORKER_RING];
         const size_t count = take_batch(worker, chunks);
-        const int64_t now_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
-        const bool look_at_deadlines = now_ns - deadlines_ns >= 1000000000;
-        if (count == 0 && !look_at_deadlines && !ow_jobs_any(&worker->jobs)) {
+        const int64_t now_ns = ow_clock_elapsed_ns(&options->clock);
+        const bool timely = now_ns - tended_ns >= 1000000000;
+        const bool prune = worker->prune_asked;
+        if (count == 0 && !timely && !prune && !ow_jobs_any(&worker->jobs)) {
             ow_worker_wait_change(worker, OW_WORKER_IDLE_MS);
             continue;
         }
         ow_worker_unlock(worker);
         struct ow_err err = {.text = ""};
         enum ow_status status = OW_OK;
+        bool more = false;
         if (count > 0) {
             status = apply_with_retries(worker, chunks, count, &err);
         }
-        if (status == OW_OK && look_at_deadlines) {
-            bool more = false;
-            /* Asked after the batch, for that may have waited for hours until the disk had room. */
-            ow_worker_lock(worker);
-            const bool ends_hold = do_ends_hold(worker, count);
-            ow_worker_unlock(worker);
-            status = apply_nothing(worker, ends_hold, tend_rows(chunks, count), &more, &err);
-            deadlines_ns = more ? 0 : now_ns;
+        if (status == OW_OK && (timely || prune || ow_store_lacks_filters(options->store))) {
+            status = tend(worker, count, prune ? 0 : tend_rows(chunks, count), &more, &err);
+            tended_ns = more ? 0 : now_ns;
         }
         if (status == OW_OK) {
             (void)ow_jobs_step(&worker->jobs, &worker->apply);
@@ -251,6 +262,7 @@ void *ow_worker_apply_thread(void *context)
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);
         ow_worker_lock(worker);
+        worker->prune_asked = worker->prune_asked && (more || !prune);
         finish_batch(worker, count, status, &err);
     }
     ow_worker_unlock(worker);
@@ -286,11 +298,16 @@ void ow_worker_apply_inline(struct ow_worker *worker)
 void ow_worker_tick(struct ow_worker *worker)
 {
     OW_REQUIRE(worker->options.decode_threads == 0);
+    ow_worker_tend_inline(worker, TEND_ROWS);
+}
+
+void ow_worker_tend_inline(struct ow_worker *worker, size_t rows)
+{
     struct ow_err err = {.text = ""};
     enum ow_status status = OW_OK;
     bool more = true;
     while (status == OW_OK && more) {
-        status = apply_nothing(worker, do_ends_hold(worker, 0), TEND_ROWS, &more, &err);
+        status = apply_nothing(worker, do_ends_hold(worker, 0), rows, &more, &err);
     }
     if (status == OW_OK) {
         (void)ow_jobs_step(&worker->jobs, &worker->apply);

@@ -44,12 +44,14 @@ struct ow_worker {
     uint64_t decode_after; /* nothing is decoded before so many are applied */
     bool stopping;
     size_t decoder_number; /* of the next decode thread that begins */
+    bool prune_asked;      /* until nothing is left to prune */
     enum ow_status status;
     struct ow_err err;
     struct ow_totals totals;
     int64_t retrying_since_ns;
     int64_t first_due_ms;      /* of what waits for the stream time */
     int64_t ends_confirmed_ms; /* wall clock, for a machine that slept must ask again */
+    uint64_t ends_confirmed;   /* chunks that were submitted by then */
     int64_t ring_bytes;        /* of the records that are on their way */
 
     _Atomic uint32_t generation;
@@ -71,5 +73,7 @@ struct ow_decoder ow_worker_decoder(const struct ow_worker *worker);
 void *ow_worker_apply_thread(void *context);
 /* Without threads: decodes and applies all that was submitted. With the lock. */
 void ow_worker_apply_inline(struct ow_worker *worker);
+/* Without threads: what is due without a record; rows: see ow_apply_tend. */
+void ow_worker_tend_inline(struct ow_worker *worker, size_t rows);
 
 #endif

@@ -28,19 +28,26 @@ static enum ow_status next(struct work *work, int64_t *ret_id, struct ow_err *er
     return OW_OK;
 }
 
-static enum ow_status blank_row(struct work *work, int64_t id, struct ow_err *err)
+static enum ow_status write_blank(struct work *work, int64_t id, struct ow_err *err)
 {
     struct ow_store *store = work->store;
     struct ow_statement *row = ow_store_statement(store, OW_STATEMENT_QUARANTINE_ROW);
-    struct ow_world world = {.next_ref = 0};
-    OW_TRY(ow_store_begin(store, &world, err));
     ow_sql_bind_i64(row, id);
     OW_TRY(ow_seal_take(store, OW_SEAL_QUARANTINE, id, row, err));
     ow_sql_bind_i64(&work->blank, id);
     OW_TRY(ow_sql_run(&work->blank, NULL, err));
     ow_sql_bind_i64(row, id);
-    OW_TRY(ow_seal_put(store, OW_SEAL_QUARANTINE, id, row, err));
-    return ow_store_commit(store, &world, err);
+    return ow_seal_put(store, OW_SEAL_QUARANTINE, id, row, err);
+}
+
+static enum ow_status blank_row(struct work *work, int64_t id, struct ow_err *err)
+{
+    struct ow_world world = {.next_ref = 0};
+    enum ow_status status = ow_store_begin(work->store, &world, err);
+    if (status == OW_OK) {
+        status = write_blank(work, id, err);
+    }
+    return ow_store_end(work->store, &world, status, err);
 }
 
 static enum ow_status run(struct work *work, int64_t *ret_rows, struct ow_err *err)
@@ -63,9 +70,6 @@ enum ow_status ow_erase_detail(struct ow_store *store, struct ow_slice entity, i
     struct work work = {.store = store, .entity = entity};
     *ret_rows = 0;
     const enum ow_status status = run(&work, ret_rows, err);
-    if (status != OW_OK) {
-        ow_store_rollback(store);
-    }
     ow_sql_finalize(&work.find);
     ow_sql_finalize(&work.blank);
     return status;

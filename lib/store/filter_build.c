@@ -315,13 +315,7 @@ static enum ow_status write_piece(struct ow_store *store, const struct ow_filter
     if (status == OW_OK) {
         status = ow_filter_write_piece(store, job, err);
     }
-    if (status == OW_OK) {
-        status = ow_store_commit(store, &world, err);
-    }
-    if (status != OW_OK) {
-        ow_store_rollback(store);
-    }
-    return status;
+    return ow_store_end(store, &world, status, err);
 }
 
 /* Those that it was merged from are asked no more. */
@@ -394,15 +388,9 @@ static enum ow_status sweep(struct ow_store *store, struct ow_err *err)
     if (status == OW_OK) {
         status = delete_rows(store, filters->garbage[filters->garbage_count - 1], &changes, err);
     }
-    if (status == OW_OK) {
-        status = ow_store_commit(store, &world, err);
-    }
-    if (status != OW_OK) {
-        ow_store_rollback(store);
-    } else if (changes < SWEEP_ROWS) {
-        filters->garbage_count--;
-    }
-    return status;
+    OW_TRY(ow_store_end(store, &world, status, err));
+    filters->garbage_count -= changes < SWEEP_ROWS;
+    return OW_OK;
 }
 
 /* The merge that is in work or can be begun, the smallest; NULL: none. */

@@ -97,6 +97,11 @@ static inline struct ow_statement *ow_store_statement(struct ow_store *store,
     return &store->statements[name];
 }
 
+/* store.c: ends a transaction of the store's own, with what its work has come to: a commit, or else
+ * a rollback. */
+enum ow_status ow_store_end(struct ow_store *store, struct ow_world *world, enum ow_status status,
+                            struct ow_err *err);
+
 /* store_path.c: the file's place. */
 /* Resolves links, so that one file has one lock; BAD_CONFIG and UNSAFE where it cannot lie there.
  */

@@ -41,16 +41,10 @@ static enum ow_status write_doom(struct ow_store *store, const struct ow_sealed_
     return put(store, "pruned_below", bucket->class_ms, bucket->bucket + 1, err);
 }
 
-static enum ow_status begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
-{
-    *world = (struct ow_world){.next_ref = 0};
-    return ow_store_begin(store, world, err);
-}
-
 static enum ow_status doom(struct ow_store *store, struct ow_sealed_bucket *bucket,
                            int64_t limit_ms, struct ow_err *err)
 {
-    struct ow_world world;
+    struct ow_world world = {.next_ref = 0};
     struct ow_horizon *horizon = ow_store_horizon_of(store, bucket->class_ms);
     if (horizon == NULL) {
         horizon = ow_store_horizon_add(store, bucket->class_ms);
@@ -60,9 +54,11 @@ static enum ow_status doom(struct ow_store *store, struct ow_sealed_bucket *buck
                        OW_STORE_CLASSES_MAX);
     }
     const int64_t horizon_ms = horizon_of_doomed(horizon, bucket, limit_ms);
-    OW_TRY(begin(store, &world, err));
-    OW_TRY(write_doom(store, bucket, horizon_ms, err));
-    OW_TRY(ow_store_commit(store, &world, err));
+    enum ow_status status = ow_store_begin(store, &world, err);
+    if (status == OW_OK) {
+        status = write_doom(store, bucket, horizon_ms, err);
+    }
+    OW_TRY(ow_store_end(store, &world, status, err));
     horizon->horizon_ms = horizon_ms;
     horizon->below_bucket = bucket->bucket + 1;
     bucket->doomed = true;
@@ -113,11 +109,13 @@ static enum ow_status write_slice(struct ow_store *store, const struct ow_sealed
 static enum ow_status delete_slice(struct ow_store *store, size_t at, struct ow_err *err)
 {
     struct ow_sealed_bucket *bucket = &store->sealed[at];
-    struct ow_world world;
+    struct ow_world world = {.next_ref = 0};
     int64_t left = 0;
-    OW_TRY(begin(store, &world, err));
-    OW_TRY(write_slice(store, bucket, &left, err));
-    OW_TRY(ow_store_commit(store, &world, err));
+    enum ow_status status = ow_store_begin(store, &world, err);
+    if (status == OW_OK) {
+        status = write_slice(store, bucket, &left, err);
+    }
+    OW_TRY(ow_store_end(store, &world, status, err));
     store->live.claims -= bucket->claims - left;
     bucket->claims = left;
     if (left == 0) {
@@ -190,11 +188,6 @@ enum ow_status ow_prune(struct ow_store *store, const struct ow_tending *tending
     if (at == SIZE_MAX) {
         return OW_OK;
     }
-    const enum ow_status status = store->sealed[at].doomed
-                                      ? delete_slice(store, at, err)
-                                      : doom(store, &store->sealed[at], tending->limit_ms, err);
-    if (status != OW_OK) {
-        ow_store_rollback(store);
-    }
-    return status;
+    return store->sealed[at].doomed ? delete_slice(store, at, err)
+                                    : doom(store, &store->sealed[at], tending->limit_ms, err);
 }

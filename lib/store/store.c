@@ -149,6 +149,28 @@ int64_t ow_store_first_prune_ms(const struct ow_store *store)
     return first_ms;
 }
 
+enum ow_status ow_store_end(struct ow_store *store, struct ow_world *world, enum ow_status status,
+                            struct ow_err *err)
+{
+    if (status == OW_OK) {
+        status = ow_store_commit(store, world, err);
+    }
+    if (status != OW_OK) {
+        ow_store_rollback(store);
+    }
+    return status;
+}
+
+bool ow_store_lacks_filters(const struct ow_store *store)
+{
+    bool lacks = false;
+    for (size_t i = store->committed.sealed_count; i > 0 && !lacks; i--) {
+        const struct ow_sealed_bucket *bucket = &store->sealed[i - 1];
+        lacks = !bucket->filtered && !bucket->plain && !bucket->doomed;
+    }
+    return lacks;
+}
+
 int64_t ow_store_parked_count(const struct ow_store *store)
 {
     return store->committed.parked_count;

@@ -69,6 +69,8 @@ struct ow_claim_probes {
     int64_t needless; /* keys for which a filter said "maybe" where nothing was */
 };
 void ow_store_claim_probes(const struct ow_store *store, struct ow_claim_probes *ret_probes);
+/* Whether there is a sealed bucket in which each key is looked up until it has a filter. */
+bool ow_store_lacks_filters(const struct ow_store *store);
 /* How many records are parked, as of the last commit. */
 int64_t ow_store_parked_count(const struct ow_store *store);
 /* The earliest deadline of all parked records, INT64_MAX: none. As of the last commit. */

@@ -26,13 +26,7 @@ static enum ow_status seal_aged(struct ow_store *store, struct ow_open_bucket *b
     if (status == OW_OK) {
         status = ow_bucket_seal(store, bucket, err);
     }
-    if (status == OW_OK) {
-        status = ow_store_commit(store, &world, err);
-    }
-    if (status != OW_OK) {
-        ow_store_rollback(store);
-    }
-    return status;
+    return ow_store_end(store, &world, status, err);
 }
 
 enum ow_status ow_store_tend(struct ow_store *store, const struct ow_tending *tending,

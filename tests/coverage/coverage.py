@@ -22,9 +22,9 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLOOR = pathlib.Path(__file__).with_name("floor.txt")
 LAYERS = ("model", "engine")
-LABELS = ("unit", "transcripts", "simulation")  # of ctest; the simulation only where it is built
+LABELS = ("unit", "transcripts")  # of ctest; see 4 below
 BRANCHES_MIN = 95.0  # percent
-DROP_MAX = 0.1  # percent: one branch more or less that only a race takes
+DROP_MAX = 0.1  # percent: a reached branch that a change of the code takes away; not the luck of a run, see 5 below
 
 # What is not counted, all of it here.
 #
@@ -35,6 +35,12 @@ CONTRACT = r".*\bOW_(REQUIRE|ENSURE|INVARIANT|IMPOSSIBLE)\("
 #    `default:`: -Wswitch-enum makes such a switch name every value of its enum, so that no value is left. See `dead_ways`.
 # 3. json_object_foreach asks besides whether a member has a value; jansson has no member without one.
 FOREACH = "json_object_foreach("
+#
+# 4. What only the simulation reaches: each of its runs is a fork that ends by _exit, which writes no counts, and what a seed
+#    happens to reach is no promise.
+# 5. Nothing for races: a run reaches the same branches whatever else the machine does. What threads reach by luck (a full ring,
+#    a drain in vain, a batch before an assignment, a slow one) is reached by known steps besides, see
+#    tests/unit/engine/crank_fixture.h. Where a run comes out lower than another, a test of that kind is missing.
 #
 # Out of memory needs no exception: it aborts in lib/base, and no caller has a branch for it.
 
@@ -65,7 +71,7 @@ def parse():
 
 
 def run_tests(build):
-    """Configures, builds, forgets what was counted before, and runs the C tests."""
+    """Configures, builds, forgets what was counted before, and runs the C tests of LABELS."""
     must(["cmake", "--preset", "coverage", "-B", build, "-S", ROOT])
     must(["cmake", "--build", build])
     for counts in build.rglob("*.gcda"):
@@ -73,11 +79,10 @@ def run_tests(build):
     for label in LABELS:
         ctest = ["ctest", "--test-dir", build, "-L", f"^{label}$", "-E", "kafka"]  # which reaches neither layer's own code
         listed = subprocess.run(ctest + ["-N"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
-        if "Total Tests: 0" not in listed.stdout:
-            more = {"ONCEWARD_MORE": "1"} if label == "unit" else {}  # each place of the fault sweeps, and not some
-            must(ctest + ["--output-on-failure"], more)
-        elif label != "simulation":
+        if "Total Tests: 0" in listed.stdout:
             sys.exit(f"coverage: no test has the label {label}")
+        more = {"ONCEWARD_MORE": "1"} if label == "unit" else {}  # each place of the fault sweeps, and not some
+        must(ctest + ["--output-on-failure"], more)
 
 
 def must(command, more=None):

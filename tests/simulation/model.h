@@ -31,6 +31,7 @@ struct ow_model_claim {
     int64_t least_ms;        /* the least that it has said since */
     bool pruned;             /* all of this is of a claim that is gone */
     bool restarted;          /* the worker that took it is not there any more */
+    bool was_ahead; /* and when it went, the wall clock had been set back behind the claim */
 };
 
 /* A retention of which claims were pruned. */

@@ -105,6 +105,7 @@ void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
             claim->least_ms = claim->least_ms < now_ms ? claim->least_ms : now_ms;
             if (claim->restarted && claim->at.low_ms > now_ms) {
                 claim->at.low_ms = now_ms;
+                claim->was_ahead = true;
             }
         }
     }
@@ -112,7 +113,9 @@ void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
 
 int64_t ow_model_claimed_ms(const struct ow_model_claim *claim)
 {
-    return claim->at.low_ms > ow_sim_clock_window().high_ms ? claim->least_ms : claim->at.low_ms;
+    /* One of the future goes with the bucket behind it, whose claims were taken after it. */
+    const bool ahead = claim->was_ahead || claim->at.low_ms > ow_sim_clock_window().high_ms;
+    return ahead ? claim->least_ms : claim->at.low_ms;
 }
 
 void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim)

@@ -20,6 +20,9 @@ int ow_test_apply_edges(void);
 int ow_test_careful(void);
 int ow_test_consume(void);
 int ow_test_consume_edges(void);
+int ow_test_consume_end(void);
+int ow_test_consume_full(void);
+int ow_test_consume_jam(void);
 int ow_test_fault(void);
 int ow_test_flaky(void);
 int ow_test_job(void);
@@ -27,7 +30,11 @@ int ow_test_partition(void);
 int ow_test_port(void);
 int ow_test_seed(void);
 int ow_test_watchdog(void);
+int ow_test_seed_fault(void);
+int ow_test_tend(void);
 int ow_test_worker(void);
 int ow_test_worker_edges(void);
+int ow_test_worker_start(void);
+int ow_test_worker_steps(void);
 
 #endif

@@ -135,6 +135,23 @@ static void rewind__to_where_it_is__keeps_the_anchor(void **state)
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT reread FROM ow_position"), 3);
 }
 
+static void rewind__into_a_ledger_that_cannot_be_read__changes_nothing(void **state)
+{
+    (void)state;
+    assign(1, OW_RESUME_START, 0);
+    must(run_story(1, 0, 3));
+    ow_fixture_exec(bench.fixture, "UPDATE ow_ledger SET outcome = 'nobody''s'");
+    ow_engine_assign(&bench.chunk, 2, OW_RESUME_REWOUND, 1);
+    assert_int_equal(ow_apply_assignment(&bench.apply, &bench.chunk, &bench.err), OW_UNSAFE);
+    assert_non_null(strstr(bench.err.text, "which is no outcome"));
+    assert_int_equal(next_offset(), 4);
+    assert_int_equal(bench.apply.generation, 1);
+    ow_fixture_exec(bench.fixture, "UPDATE ow_ledger SET outcome = 'applied'");
+    assign(2, OW_RESUME_REWOUND, 1);
+    must(run_story(2, 1, 3));
+    assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT reread FROM ow_position"), 3);
+}
+
 static void anchor__of_an_older_assignment__is_not_compared(void **state)
 {
     (void)state;
@@ -235,6 +252,7 @@ int ow_test_apply_edges(void)
         WITH_STORE(end__of_an_older_assignment_or_below_the_position__says_nothing),
         WITH_STORE(ends__of_a_partition_twice_in_a_batch__move_it_to_the_last),
         WITH_STORE(rewind__to_where_it_is__keeps_the_anchor),
+        WITH_STORE(rewind__into_a_ledger_that_cannot_be_read__changes_nothing),
         WITH_STORE(anchor__of_an_older_assignment__is_not_compared),
         WITH_STORE(parked__that_a_newer_machine_cannot_read__waits_for_its_deadline),
         WITH_STORE(poison__that_cannot_be_quarantined_either__stops_and_names_the_record),

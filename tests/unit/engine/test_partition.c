@@ -54,6 +54,25 @@ static void partition_touch__then_forget__leaves_what_was_settled(void **state)
     assert_string_equal(partition->settled.ledger.last->outcome, "stale");
 }
 
+static void our_commit__noted_and_not_written_yet__is_kept_until_it_is(void **state)
+{
+    (void)state;
+    const struct ow_hash_key key = {{0}};
+    struct ow_partition *partition = ow_partitions_add(&partitions, OW_SLICE("t"), 0, 0);
+    partition->settled.seen_committed = 3; /* what an operator set */
+    partition->has_committed = true;
+    (void)ow_partition_touch(&partitions, partition);
+    ow_partitions_settle(&partitions); /* of a batch that began before */
+    assert_int_equal(partition->settled.seen_committed, 3);
+    assert_true(partition->has_committed);
+    (void)ow_partition_touch(&partitions, partition);
+    const struct ow_position *const changes = ow_partitions_changes(&partitions, &key);
+    assert_int_equal(changes->seen_committed, -1);
+    ow_partitions_settle(&partitions);
+    assert_int_equal(partition->settled.seen_committed, -1);
+    assert_false(partition->has_committed);
+}
+
 static void stream_time__is_the_smallest_of_the_assigned__and_an_end_that_holds_is_now(void **state)
 {
     (void)state;
@@ -80,6 +99,8 @@ int ow_test_partition(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(partitions_find__by_topic_and_number, start, stop),
         cmocka_unit_test_setup_teardown(partition_touch__then_forget__leaves_what_was_settled,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(our_commit__noted_and_not_written_yet__is_kept_until_it_is,
                                         start, stop),
         cmocka_unit_test_setup_teardown(
             stream_time__is_the_smallest_of_the_assigned__and_an_end_that_holds_is_now, start,

@@ -280,6 +280,28 @@ static void deadlines__of_more_than_a_slice__pass_without_a_record(void **state)
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_quarantine"), 600);
 }
 
+static void tending__while_the_disk_is_full__waits(void **state)
+{
+    (void)state;
+    ow_fixture_close(fixture);
+    fixture->bucket_claims = 3; /* full buckets wait for their filters */
+    ow_fixture_open(fixture);
+    const struct ow_worker_options options = options_of(0);
+    start_worker(&options);
+    assign(OW_RESUME_START, 0);
+    submit_story(0, 15);
+    ow_fault_arm(&disk_full);
+    ow_worker_tick(worker);
+    assert_true(ow_fault_disarm());
+    struct ow_err err;
+    assert_int_equal(ow_worker_status(worker, &err), OW_OK); /* records have nothing to wait for */
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_filter"), 0);
+    submit_story(16, 16);
+    ow_worker_tick(worker);
+    assert_true(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_filter") > 0);
+    assert_int_equal(ow_worker_totals(worker).counts[OW_OUTCOME_APPLIED], 17);
+}
+
 /* An operator's rewind that the group has answered: what was seen is forgotten, or asked for twice.
  */
 static void stop__while_the_disk_is_full__forgets_nothing(void **state)
@@ -298,6 +320,7 @@ static void stop__while_the_disk_is_full__forgets_nothing(void **state)
     chunk->assigned = assigned;
     ow_worker_submit(worker, chunk);
     ow_durables_committed(ow_worker_durables(worker), "order-events", 0);
+    ow_worker_tick(worker); /* hears of it */
     ow_fault_arm(&disk_full);
     ow_worker_tick(worker); /* what is due without a record can wait, too */
     struct ow_err err;
@@ -307,27 +330,6 @@ static void stop__while_the_disk_is_full__forgets_nothing(void **state)
     assert_true(ow_fault_disarm());
     assert_int_equal(ow_fixture_i64(fixture, "SELECT seen_committed FROM ow_position"), 1);
     assert_int_equal(ow_fixture_i64(fixture, "SELECT next_offset FROM ow_position"), 1);
-}
-
-static void start__over_a_store_that_cannot_be_read__says_so(void **state)
-{
-    (void)state;
-    const struct ow_worker_options options = options_of(1);
-    start_worker(&options);
-    assign(OW_RESUME_START, 0);
-    assert_true(ow_worker_drain(worker, 60000));
-    ow_worker_stop(worker);
-    worker = NULL;
-    ow_fixture_close(fixture);
-    ow_fixture_open(fixture);
-    const struct ow_worker_options again = options_of(1);
-    ow_fault_arm(&(struct ow_fault){
-        .call = OW_FAULT_LOCK, .at = 1, .for_ever = true, .code = SQLITE_IOERR_SHMLOCK});
-    struct ow_err err = {.text = ""};
-    assert_int_equal(ow_worker_start(&again, &worker, &err), OW_STORE_UNKNOWN);
-    assert_true(ow_fault_disarm());
-    assert_string_not_equal(err.text, "");
-    assert_null(worker);
 }
 
 static void ring__is_full_by_bytes__however_few_records(void **state)
@@ -415,17 +417,6 @@ static void batch__that_takes_too_long__is_followed_by_smaller_ones(void **state
     assert_int_equal(ow_worker_totals(worker).records, 8);
 }
 
-static void threads__more_than_there_may_be__are_the_most_there_may_be(void **state)
-{
-    (void)state;
-    const struct ow_worker_options options = options_of(99);
-    start_worker(&options);
-    assign(OW_RESUME_START, 0);
-    submit_story(0, 31);
-    assert_true(ow_worker_drain(worker, 60000));
-    assert_int_equal(ow_worker_totals(worker).counts[OW_OUTCOME_APPLIED], 32);
-}
-
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_worker_edges(void)
@@ -438,13 +429,12 @@ int ow_test_worker_edges(void)
         WITH_STORE(deadline__confirmed_too_long_ago_or_in_the_future__waits),
         WITH_STORE(deadline__the_store_fails__ends_the_worker),
         WITH_STORE(deadlines__of_more_than_a_slice__pass_without_a_record),
+        WITH_STORE(tending__while_the_disk_is_full__waits),
         WITH_STORE(stop__while_the_disk_is_full__forgets_nothing),
-        WITH_STORE(start__over_a_store_that_cannot_be_read__says_so),
         WITH_STORE(ring__is_full_by_bytes__however_few_records),
         WITH_STORE(batch__takes_what_has_arrived__up_to_its_bytes),
         WITH_STORE(batch__takes_what_has_arrived__up_to_its_rows),
         WITH_STORE(batch__that_takes_too_long__is_followed_by_smaller_ones),
-        WITH_STORE(threads__more_than_there_may_be__are_the_most_there_may_be),
     };
     return cmocka_run_group_tests_name("worker_edges", tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ int ow_test_ledger(void);
 int ow_test_evaluate(void);
 int ow_test_prove(void);
 int ow_test_prove_planted(void);
+int ow_test_prove_values(void);
 int ow_test_retention(void);
 int ow_test_seed(void);
 int ow_test_suspect(void);

@@ -21,6 +21,7 @@ int main(void)
     failed += ow_test_ledger();
     failed += ow_test_evaluate();
     failed += ow_test_prove();
+    failed += ow_test_prove_values();
     failed += ow_test_prove_planted();
     failed += ow_test_retention();
     failed += ow_test_seed();

@@ -1,11 +1,9 @@
 /* Erasure: no byte of what was blanked is left, and what protects stays, and still can be proved.
  */
+#include "erase_life.h"
 #include "groups.h"
-#include "store/erase.h"
 #include "store/explain.h"
-#include "store/verify.h"
 #include "support/store/fault_vfs.h"
-#include "support/store/store_fixture.h"
 
 #include <sqlite3.h>
 
@@ -16,186 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define ORDER "\"amount\":1299,\"currency\":\"EUR\""
-
-static int start(void **state)
-{
-    struct ow_fixture *fixture = calloc(1, sizeof(*fixture));
-    assert_non_null(fixture);
-    ow_fixture_init(fixture);
-    fixture->bucket_claims = 50;
-    ow_fixture_open(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    ow_fixture_done(*state);
-    free(*state);
-    return 0;
-}
-
-static enum ow_status try_erase(struct ow_fixture *fixture, const char *entity, bool discard_parked,
-                                struct ow_erasure *ret_erasure)
-{
-    const struct ow_erase_options options = {.path = fixture->path,
-                                             .hash_key_file = fixture->hash_key_file,
-                                             .machines = &fixture->machines,
-                                             .clock = ow_clock_manual(&fixture->clock),
-                                             .entity = entity,
-                                             .discard_parked = discard_parked};
-    return ow_erase(&options, ret_erasure, &fixture->err);
-}
-
-static struct ow_erasure erase(struct ow_fixture *fixture, const char *entity)
-{
-    struct ow_erasure erasure;
-    if (try_erase(fixture, entity, false, &erasure) != OW_OK) {
-        fail_msg("erase: %s", fixture->err.text);
-    }
-    return erasure;
-}
-
-static struct ow_verification verify(struct ow_fixture *fixture)
-{
-    struct ow_verification verification;
-    const struct ow_verify_options options = {
-        .path = fixture->path, .hash_key_file = fixture->hash_key_file, .clock = ow_clock_system()};
-    if (ow_verify_store(&options, &fixture->kept, &verification, &fixture->err) != OW_OK) {
-        fail_msg("verify: %s", fixture->err.text);
-    }
-    return verification;
-}
-
-/* All promises are kept; the number of its notes. */
-static size_t must_verify(struct ow_fixture *fixture)
-{
-    const struct ow_verification verification = verify(fixture);
-    for (size_t i = 0; i < verification.promise_count; i++) {
-        if (verification.promises[i].broken != 0) {
-            fail_msg("%s: %s", verification.promises[i].name, verification.promises[i].examples[0]);
-        }
-    }
-    size_t notes = 0;
-    while (verification.notes[notes] != NULL) {
-        notes++;
-    }
-    return notes;
-}
-
-static bool is_broken(struct ow_fixture *fixture, const char *promise)
-{
-    const struct ow_verification verification = verify(fixture);
-    for (size_t i = 0; i < verification.promise_count; i++) {
-        if (strcmp(verification.promises[i].name, promise) == 0) {
-            return verification.promises[i].broken > 0;
-        }
-    }
-    fail_msg("there is no promise %s", promise);
-    return false;
-}
-
-/* How often a text is in the bytes of a file; 0 where there is no such file. */
-static size_t count_in(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return 0;
-    }
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    const long size = ftell(file);
-    assert_true(size >= 0);
-    rewind(file);
-    char *bytes = malloc((size_t)size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, (size_t)size, file), size);
-    assert_int_equal(fclose(file), 0);
-    size_t count = 0;
-    const char *at = bytes;
-    while ((at = memmem(at, (size_t)(bytes + size - at), text, strlen(text))) != NULL) {
-        count++;
-        at++;
-    }
-    free(bytes);
-    return count;
-}
-
-static size_t count_everywhere(const struct ow_fixture *fixture, const char *text)
-{
-    static const char *const behind[] = {"", "-wal", "-shm"};
-    size_t count = 0;
-    for (size_t i = 0; i < 3; i++) {
-        char path[128];
-        (void)snprintf(path, sizeof(path), "%s%s", fixture->path, behind[i]);
-        count += count_in(path, text);
-    }
-    return count;
-}
-
-/* An event with so many bytes that nothing reads, full of a text that is nowhere else. */
-struct message {
-    const char *id, *type, *data, *secret;
-    size_t bytes;
-};
-
-static enum ow_outcome send(struct ow_fixture *fixture, int entity, const struct message *message)
-{
-    static char value[20000];
-    int len = snprintf(value, sizeof(value),
-                       "{\"specversion\":\"1.0\",\"id\":\"%s-%d\",\"source\":\"/shop/eu\","
-                       "\"type\":\"%s\",\"time\":\"2026-11-22T10:00:00Z\","
-                       "\"data\":{\"order_id\":\"o%d\",%s\"note\":\"",
-                       message->id, entity, message->type, entity, message->data);
-    const size_t end = (size_t)len + message->bytes;
-    while ((size_t)len < end) {
-        len += snprintf(value + len, sizeof(value) - (size_t)len, "[%s of %d]", message->secret,
-                        entity);
-    }
-    (void)snprintf(value + len, sizeof(value) - (size_t)len, "\"}}");
-    return ow_fixture_feed(fixture, value);
-}
-
-enum { ENTITIES = 60, REFUNDS = 20, MORE = 400 }; /* more: than one transaction blanks */
-
-/* What an entity meets in its life. Step by step for all of them, so that each page has rows of
- * many. */
-static void live(struct ow_fixture *fixture)
-{
-    for (int i = 0; i < ENTITIES; i++) { /* some fill pages of their own */
-        const struct message early = {"d", "order.dispatched", "", "woken", (size_t)(i % 7) * 1500};
-        assert_int_equal(send(fixture, i, &early), OW_OUTCOME_PARKED);
-    }
-    for (int i = 0; i < ENTITIES; i++) {
-        const struct message created = {"c", "order.created", ORDER ",", "plain", 10};
-        assert_int_equal(send(fixture, i, &created), OW_OUTCOME_APPLIED);
-    }
-    for (int i = 0; i < ENTITIES; i++) {
-        const struct message other = {"c", "order.created", "\"amount\":5,\"currency\":\"EUR\",",
-                                      "conflict", (size_t)(i % 5) * 2000 + 20};
-        assert_int_equal(send(fixture, i, &other), OW_OUTCOME_QUARANTINED);
-    }
-    for (int i = 0; i < ENTITIES; i++) {
-        char data[128];
-        (void)snprintf(data, sizeof(data), "\"payment_id\":\"p%d\"," ORDER ",\"method\":\"card\",",
-                       i);
-        const struct message paid = {"p", "payment.succeeded", data, "plain", 10};
-        assert_int_equal(send(fixture, i, &paid), OW_OUTCOME_APPLIED);
-    }
-    for (int r = 0; r < REFUNDS; r++) {
-        for (int i = 0; i < ENTITIES; i++) {
-            char id[32];
-            char data[128];
-            (void)snprintf(id, sizeof(id), "r%d", r);
-            (void)snprintf(data, sizeof(data),
-                           "\"refund_id\":\"r%d-%d\",\"amount\":%d,\"currency\":\"EUR\",", r, i,
-                           r + 1);
-            const struct message refund = {id, "payment.refunded", data, "plain", 10};
-            assert_int_equal(send(fixture, i, &refund), OW_OUTCOME_APPLIED);
-        }
-    }
-}
 
 /* As if the rest of an overflow page had not been empty before: SQLite does not say what is there.
  */
@@ -214,86 +32,88 @@ static void soil_tail(const struct ow_fixture *fixture)
 static void erase__payloads__are_in_no_byte_of_the_file_any_more(void **state)
 {
     struct ow_fixture *fixture = *state;
-    live(fixture);
-    for (int r = 0; r < MORE; r++) {
+    ow_life_live_all(fixture);
+    for (int r = 0; r < OW_LIFE_MORE; r++) {
         char id[32];
         char data[128];
         (void)snprintf(id, sizeof(id), "m%d", r);
         (void)snprintf(data, sizeof(data),
                        "\"refund_id\":\"m%d\",\"amount\":1,\"currency\":\"EUR\",", r);
-        const struct message refund = {id, "payment.refunded", data, "plain", 10};
-        assert_int_equal(send(fixture, 7, &refund), OW_OUTCOME_APPLIED);
+        const struct ow_life_message refund = {id, "payment.refunded", data, "plain", 10};
+        assert_int_equal(ow_life_send(fixture, 7, &refund), OW_OUTCOME_APPLIED);
     }
     /* Woken last: the pages that it had are free. */
-    const struct message early = {"d", "order.dispatched", "", "woken", 19000};
-    const struct message created = {"c", "order.created", ORDER ",", "plain", 10};
-    const struct message paid = {"p", "payment.succeeded",
-                                 "\"payment_id\":\"p\"," ORDER ",\"method\":\"card\",", "plain",
-                                 10};
-    assert_int_equal(send(fixture, ENTITIES, &early), OW_OUTCOME_PARKED);
-    assert_int_equal(send(fixture, ENTITIES, &created), OW_OUTCOME_APPLIED);
-    assert_int_equal(send(fixture, ENTITIES, &paid), OW_OUTCOME_APPLIED);
-    const struct message late = {"l", "order.lost", "", "late", 4500}; /* one is in use again */
-    assert_int_equal(send(fixture, ENTITIES, &late), OW_OUTCOME_QUARANTINED);
+    const struct ow_life_message early = {"d", "order.dispatched", "", "woken", 19000};
+    const struct ow_life_message created = {"c", "order.created", OW_LIFE_ORDER ",", "plain", 10};
+    const struct ow_life_message paid = {
+        "p", "payment.succeeded", "\"payment_id\":\"p\"," OW_LIFE_ORDER ",\"method\":\"card\",",
+        "plain", 10};
+    assert_int_equal(ow_life_send(fixture, OW_LIFE_ENTITIES, &early), OW_OUTCOME_PARKED);
+    assert_int_equal(ow_life_send(fixture, OW_LIFE_ENTITIES, &created), OW_OUTCOME_APPLIED);
+    assert_int_equal(ow_life_send(fixture, OW_LIFE_ENTITIES, &paid), OW_OUTCOME_APPLIED);
+    const struct ow_life_message late = {"l", "order.lost", "", "late",
+                                         4500}; /* one is in use again */
+    assert_int_equal(ow_life_send(fixture, OW_LIFE_ENTITIES, &late), OW_OUTCOME_QUARANTINED);
     ow_fixture_close(fixture);
     assert_true(ow_fixture_i64(fixture, "PRAGMA freelist_count") > 1);
-    assert_true(count_everywhere(fixture, "[conflict of 7]") > 0);
+    assert_true(ow_life_count_everywhere(fixture, "[conflict of 7]") > 0);
     /* Woken long ago: no row has them, but pages do. */
-    assert_true(count_everywhere(fixture, "[woken of ") > 0);
+    assert_true(ow_life_count_everywhere(fixture, "[woken of ") > 0);
     soil_tail(fixture);
-    const struct ow_verification before = verify(fixture);
-    const struct ow_erasure erasure = erase(fixture, "o7");
-    assert_int_equal(erasure.history, 3 + REFUNDS + MORE);
+    const struct ow_verification before = ow_life_verify(fixture);
+    const struct ow_erasure erasure = ow_life_erase(fixture, "o7");
+    assert_int_equal(erasure.history, 3 + OW_LIFE_REFUNDS + OW_LIFE_MORE);
     assert_int_equal(erasure.quarantine, 1);
     assert_int_equal(erasure.parked, 0);
-    assert_int_equal(count_everywhere(fixture, "[conflict of 7]"), 0);
-    assert_int_equal(count_everywhere(fixture, "[woken of "), 0);
-    assert_true(count_everywhere(fixture, "[conflict of 8]") > 0);
-    assert_int_equal(must_verify(fixture), 1); /* which says so */
-    assert_string_equal(verify(fixture).state_hash, before.state_hash);
-    assert_int_equal(erase(fixture, "o7").history, 0);
+    assert_int_equal(ow_life_count_everywhere(fixture, "[conflict of 7]"), 0);
+    assert_int_equal(ow_life_count_everywhere(fixture, "[woken of "), 0);
+    assert_true(ow_life_count_everywhere(fixture, "[conflict of 8]") > 0);
+    assert_int_equal(ow_life_must_verify(fixture), 1); /* which says so */
+    assert_string_equal(ow_life_verify(fixture).state_hash, before.state_hash);
+    assert_int_equal(ow_life_erase(fixture, "o7").history, 0);
     /* All of them: the members of data are nowhere. Machines, whose texts name the same pointers,
      * have no value behind them. */
-    assert_true(count_everywhere(fixture, "\"/data/amount\":") >= ENTITIES - 1);
-    for (int i = 0; i <= ENTITIES; i++) {
+    assert_true(ow_life_count_everywhere(fixture, "\"/data/amount\":") >= OW_LIFE_ENTITIES - 1);
+    for (int i = 0; i <= OW_LIFE_ENTITIES; i++) {
         char entity[16];
         (void)snprintf(entity, sizeof(entity), "o%d", i);
-        (void)erase(fixture, entity);
+        (void)ow_life_erase(fixture, entity);
     }
-    assert_int_equal(count_everywhere(fixture, "\"/data/amount\":"), 0);
-    assert_int_equal(count_everywhere(fixture, "[conflict of "), 0);
-    assert_int_equal(must_verify(fixture), 1);
-    assert_string_equal(verify(fixture).state_hash, before.state_hash);
+    assert_int_equal(ow_life_count_everywhere(fixture, "\"/data/amount\":"), 0);
+    assert_int_equal(ow_life_count_everywhere(fixture, "[conflict of "), 0);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
+    assert_string_equal(ow_life_verify(fixture).state_hash, before.state_hash);
     assert_string_equal(ow_fixture_text(fixture, "PRAGMA integrity_check"), "ok");
 }
 
 static void erase__same_messages_again__are_duplicates_and_bring_nothing_back(void **state)
 {
     struct ow_fixture *fixture = *state;
-    const struct message created = {"c", "order.created", ORDER ",", "plain", 10};
-    const struct message other = {"c", "order.cancelled", "", "conflict", 50};
-    const struct message illegal = {"x", "order.created", ORDER ",", "illegal", 50};
-    assert_int_equal(send(fixture, 1, &created), OW_OUTCOME_APPLIED);
-    assert_int_equal(send(fixture, 1, &other), OW_OUTCOME_QUARANTINED);
-    assert_int_equal(send(fixture, 1, &illegal), OW_OUTCOME_STALE);
+    const struct ow_life_message created = {"c", "order.created", OW_LIFE_ORDER ",", "plain", 10};
+    const struct ow_life_message other = {"c", "order.cancelled", "", "conflict", 50};
+    const struct ow_life_message illegal = {"x", "order.created", OW_LIFE_ORDER ",", "illegal", 50};
+    assert_int_equal(ow_life_send(fixture, 1, &created), OW_OUTCOME_APPLIED);
+    assert_int_equal(ow_life_send(fixture, 1, &other), OW_OUTCOME_QUARANTINED);
+    assert_int_equal(ow_life_send(fixture, 1, &illegal), OW_OUTCOME_STALE);
     const char *const row = ow_fixture_text(fixture, "SELECT state || version FROM orders");
     ow_fixture_close(fixture);
-    (void)erase(fixture, "o1");
+    (void)ow_life_erase(fixture, "o1");
     ow_fixture_open(fixture);
-    assert_int_equal(send(fixture, 1, &created), OW_OUTCOME_DUPLICATE);
-    assert_int_equal(send(fixture, 1, &other), OW_OUTCOME_QUARANTINED); /* the same row once more */
-    assert_int_equal(send(fixture, 1, &illegal), OW_OUTCOME_DUPLICATE);
+    assert_int_equal(ow_life_send(fixture, 1, &created), OW_OUTCOME_DUPLICATE);
+    assert_int_equal(ow_life_send(fixture, 1, &other),
+                     OW_OUTCOME_QUARANTINED); /* the same row once more */
+    assert_int_equal(ow_life_send(fixture, 1, &illegal), OW_OUTCOME_DUPLICATE);
     fixture->position.next_offset = 0; /* an operator's rewind */
     fixture->position_offset = 0;
-    assert_int_equal(send(fixture, 1, &created), OW_OUTCOME_DUPLICATE);
-    assert_int_equal(send(fixture, 1, &other), OW_OUTCOME_QUARANTINED);
+    assert_int_equal(ow_life_send(fixture, 1, &created), OW_OUTCOME_DUPLICATE);
+    assert_int_equal(ow_life_send(fixture, 1, &other), OW_OUTCOME_QUARANTINED);
     assert_string_equal(ow_fixture_text(fixture, "SELECT state || version FROM orders"), row);
     assert_string_equal(ow_fixture_text(fixture, "SELECT count(*) || status || seen || coalesce("
                                                  "key, headers, value, '-') FROM ow_quarantine"),
                         "1discarded3-");
     ow_fixture_close(fixture);
-    assert_int_equal(count_everywhere(fixture, "[conflict of 1]"), 0);
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_count_everywhere(fixture, "[conflict of 1]"), 0);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
 }
 
 /* The row of a conflict says what both messages said; its own payload is the other entity's. */
@@ -307,10 +127,10 @@ static void erase__conflict_of_another_entity__tells_nothing_of_the_first(void *
         OW_OUTCOME_QUARANTINED);
     const char *const value = ow_fixture_text(fixture, "SELECT hex(value) FROM ow_quarantine");
     ow_fixture_close(fixture);
-    assert_true(count_everywhere(fixture, "/data/amount: 86420") > 0);
-    assert_int_equal(erase(fixture, "o1").quarantine, 1);
-    assert_int_equal(erase(fixture, "o1").quarantine, 0);
-    assert_int_equal(count_everywhere(fixture, "/data/amount: 86420"), 0);
+    assert_true(ow_life_count_everywhere(fixture, "/data/amount: 86420") > 0);
+    assert_int_equal(ow_life_erase(fixture, "o1").quarantine, 1);
+    assert_int_equal(ow_life_erase(fixture, "o1").quarantine, 0);
+    assert_int_equal(ow_life_count_everywhere(fixture, "/data/amount: 86420"), 0);
     ow_fixture_open(fixture);
     assert_string_equal(ow_fixture_text(fixture, "SELECT hex(value) FROM ow_quarantine"), value);
     assert_int_equal(
@@ -320,7 +140,7 @@ static void erase__conflict_of_another_entity__tells_nothing_of_the_first(void *
                                                     " WHERE entity_id = 'o3'"),
                            "first payload erased"));
     ow_fixture_close(fixture);
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
 }
 
 static void erase__entity_goes_on__sums_go_on_from_what_they_were(void **state)
@@ -328,7 +148,7 @@ static void erase__entity_goes_on__sums_go_on_from_what_they_were(void **state)
     struct ow_fixture *fixture = *state;
     ow_fixture_fill(fixture);
     ow_fixture_close(fixture);
-    (void)erase(fixture, "o1");
+    (void)ow_life_erase(fixture, "o1");
     ow_fixture_open(fixture);
     assert_int_equal(ow_fixture_event(fixture, "g1", "payment.refunded", "o1",
                                       "\"refund_id\":\"r8\",\"amount\":1001,\"currency\":\"EUR\""),
@@ -337,15 +157,16 @@ static void erase__entity_goes_on__sums_go_on_from_what_they_were(void **state)
                                       "\"refund_id\":\"r9\",\"amount\":1000,\"currency\":\"EUR\""),
                      OW_OUTCOME_APPLIED);
     ow_fixture_close(fixture);
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
     ow_fixture_exec(fixture, "UPDATE orders SET refunded_minor = 1298 WHERE order_id = 'o1'");
-    assert_true(is_broken(fixture, "sums_derived"));
+    assert_true(ow_life_is_broken(fixture, "sums_derived"));
     ow_fixture_exec(fixture, "UPDATE orders SET refunded_minor = 1299 WHERE order_id = 'o1'");
-    assert_int_equal(erase(fixture, "o1").history, 2); /* the new one, and the last one before it */
+    assert_int_equal(ow_life_erase(fixture, "o1").history,
+                     2); /* the new one, and the last one before it */
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_history"
                                              " WHERE data GLOB '{\"columns\":*'"),
                      1);
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
 }
 
 static void erase__what_remains__is_proved_still(void **state)
@@ -386,21 +207,22 @@ static void erase__what_remains__is_proved_still(void **state)
          " AND data NOT GLOB '*records*'",                                                NULL,                                          "sets_derived"        },
     };
     ow_fixture_fill(fixture);
-    assert_int_equal(ow_fixture_event(fixture, "h1", "order.created", "o1", ORDER ",\"x\":1"),
-                     OW_OUTCOME_STALE);
+    assert_int_equal(
+        ow_fixture_event(fixture, "h1", "order.created", "o1", OW_LIFE_ORDER ",\"x\":1"),
+        OW_OUTCOME_STALE);
     ow_fixture_close(fixture);
-    (void)erase(fixture, "o1");
-    (void)erase(fixture, "o2");
+    (void)ow_life_erase(fixture, "o1");
+    (void)ow_life_erase(fixture, "o2");
     ow_fixture_exec(fixture, "DELETE FROM ow_meta WHERE key GLOB 'seal.*'");
-    assert_int_equal(must_verify(fixture), 2);
+    assert_int_equal(ow_life_must_verify(fixture), 2);
     for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
         ow_fixture_exec(fixture, edits[i].edit);
-        if (!is_broken(fixture, edits[i].promise)) {
+        if (!ow_life_is_broken(fixture, edits[i].promise)) {
             fail_msg("%s is not told of: %s", edits[i].promise, edits[i].edit);
         }
         if (edits[i].undo != NULL) {
             ow_fixture_exec(fixture, edits[i].undo);
-            assert_int_equal(must_verify(fixture), 2);
+            assert_int_equal(ow_life_must_verify(fixture), 2);
         }
     }
 }
@@ -412,8 +234,8 @@ static void erase__mark_by_another_hand__is_told(void **state)
     ow_fixture_close(fixture);
     ow_fixture_exec(fixture, "UPDATE ow_history_row SET data = '{\"erased\":1}' WHERE seq ="
                              " (SELECT last_seq FROM orders WHERE order_id = 'o2')");
-    assert_true(is_broken(fixture, "tables_sealed"));
-    assert_true(is_broken(fixture, "sets_derived"));
+    assert_true(ow_life_is_broken(fixture, "tables_sealed"));
+    assert_true(ow_life_is_broken(fixture, "sets_derived"));
 }
 
 static void erase__parked_records__are_not_lost_without_a_word(void **state)
@@ -424,12 +246,12 @@ static void erase__parked_records__are_not_lost_without_a_word(void **state)
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1); /* of o3 */
     const int64_t ref = ow_fixture_i64(fixture, "SELECT id FROM ow_parked");
     ow_fixture_close(fixture);
-    assert_int_equal(try_erase(fixture, "o3", false, &erasure), OW_FAILED);
+    assert_int_equal(ow_life_try_erase(fixture, "o3", false, &erasure), OW_FAILED);
     assert_non_null(strstr(fixture->err.text, "1 parked record, and nothing was erased"));
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
-    assert_int_equal(must_verify(fixture), 0);
+    assert_int_equal(ow_life_must_verify(fixture), 0);
 
-    assert_int_equal(try_erase(fixture, "o3", true, &erasure), OW_OK);
+    assert_int_equal(ow_life_try_erase(fixture, "o3", true, &erasure), OW_OK);
     assert_int_equal(erasure.parked, 1);
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 0);
     char sql[256];
@@ -440,14 +262,14 @@ static void erase__parked_records__are_not_lost_without_a_word(void **state)
         (int)ref);
     assert_string_equal(ow_fixture_text(fixture, sql),
                         "park_timeoutdiscarded11discarded while it was parked: order.dispatched");
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
     ow_fixture_open(fixture);
-    assert_int_equal(ow_fixture_event(fixture, "i1", "order.created", "o3", ORDER),
+    assert_int_equal(ow_fixture_event(fixture, "i1", "order.created", "o3", OW_LIFE_ORDER),
                      OW_OUTCOME_APPLIED);
     assert_int_equal(ow_fixture_event(fixture, "e11", "order.dispatched", "o3", ""),
                      OW_OUTCOME_DUPLICATE);
     ow_fixture_close(fixture);
-    assert_int_equal(must_verify(fixture), 1);
+    assert_int_equal(ow_life_must_verify(fixture), 1);
 }
 
 static void erase__where_it_cannot__says_so_and_changes_nothing(void **state)
@@ -455,14 +277,14 @@ static void erase__where_it_cannot__says_so_and_changes_nothing(void **state)
     struct ow_fixture *fixture = *state;
     struct ow_erasure erasure;
     ow_fixture_fill(fixture);
-    assert_int_equal(try_erase(fixture, "o1", false, &erasure), OW_TEMPORARY);
+    assert_int_equal(ow_life_try_erase(fixture, "o1", false, &erasure), OW_TEMPORARY);
     assert_non_null(strstr(fixture->err.text, "in use by another process"));
     ow_fixture_close(fixture);
-    assert_int_equal(try_erase(fixture, "o77", false, &erasure), OW_FAILED);
+    assert_int_equal(ow_life_try_erase(fixture, "o77", false, &erasure), OW_FAILED);
     assert_non_null(strstr(fixture->err.text, "nothing is known of entity 'o77'"));
-    assert_int_equal(must_verify(fixture), 0);
+    assert_int_equal(ow_life_must_verify(fixture), 0);
     (void)snprintf(fixture->path, sizeof(fixture->path), "%s/other.db", fixture->folder);
-    assert_int_equal(try_erase(fixture, "o1", false, &erasure), OW_BAD_CONFIG);
+    assert_int_equal(ow_life_try_erase(fixture, "o1", false, &erasure), OW_BAD_CONFIG);
     assert_non_null(strstr(fixture->err.text, "there is no store"));
 }
 
@@ -477,12 +299,12 @@ static void erase__hash_key_in_a_file__is_used_and_verify_goes_without(void **st
     ow_fixture_open(&fixture);
     ow_fixture_fill(&fixture);
     ow_fixture_close(&fixture);
-    (void)erase(&fixture, "o1");
-    assert_int_equal(must_verify(&fixture), 1);
+    (void)ow_life_erase(&fixture, "o1");
+    assert_int_equal(ow_life_must_verify(&fixture), 1);
     ow_fixture_exec(&fixture, "UPDATE payments SET method = 'cash'");
-    assert_true(is_broken(&fixture, "record_rows_derived"));
+    assert_true(ow_life_is_broken(&fixture, "record_rows_derived"));
     fixture.hash_key_file = NULL;
-    assert_int_equal(must_verify(&fixture), 2); /* claims and hashes are not looked at */
+    assert_int_equal(ow_life_must_verify(&fixture), 2); /* claims and hashes are not looked at */
     ow_fixture_done(&fixture);
 }
 
@@ -491,7 +313,7 @@ static void erase__explain__tells_when(void **state)
     struct ow_fixture *fixture = *state;
     ow_fixture_fill(fixture);
     ow_fixture_close(fixture);
-    const struct ow_erasure erasure = erase(fixture, "o1");
+    const struct ow_erasure erasure = ow_life_erase(fixture, "o1");
     struct ow_explanation explanation;
     const struct ow_explain_options options = {
         .path = fixture->path, .id = "o1", .clock = ow_clock_system()};
@@ -533,12 +355,12 @@ static void erase__killed_anywhere__goes_on_when_called_again(void **state)
             const struct ow_fault fault = {
                 .call = kinds[k].call, .at = at, .for_ever = true, .code = kinds[k].code};
             ow_fault_arm(&fault);
-            const enum ow_status status = try_erase(&fixture, "o1", false, &erasure);
+            const enum ow_status status = ow_life_try_erase(&fixture, "o1", false, &erasure);
             failed = ow_fault_disarm();
             assert_true(!failed || status != OW_OK);
-            (void)must_verify(&fixture);
-            (void)erase(&fixture, "o1");
-            assert_int_equal(must_verify(&fixture), 1);
+            (void)ow_life_must_verify(&fixture);
+            (void)ow_life_erase(&fixture, "o1");
+            assert_int_equal(ow_life_must_verify(&fixture), 1);
             ow_fixture_done(&fixture);
         }
     }
@@ -547,7 +369,7 @@ static void erase__killed_anywhere__goes_on_when_called_again(void **state)
 
 int ow_test_erase(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, ow_life_start, ow_life_stop)
     const struct CMUnitTest tests[] = {
         TEST(erase__payloads__are_in_no_byte_of_the_file_any_more),
         TEST(erase__same_messages_again__are_duplicates_and_bring_nothing_back),
