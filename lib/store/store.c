@@ -27,8 +27,10 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
     if (epoch != store->epoch || batch != store->batch) {
         return ow_fail(err, OW_UNSAFE,
                        "another process owns the store now: its epoch is %" PRId64
-                       " and its batch %" PRId64 ", ours are %" PRId64 " and %" PRId64,
-                       epoch, batch, store->epoch, store->batch);
+                       " and its batch %" PRId64 ", ours are %" PRId64 " and %" PRId64
+                       ". Nothing was written; see that nobody deletes '%s.lock', and start again "
+                       "when the other one is gone",
+                       epoch, batch, store->epoch, store->batch, store->path);
     }
     OW_ENSURE(world->next_ref > 0);
     /* What is written to a file without a name is lost with us; one that was put in its place has
