@@ -8,10 +8,7 @@
 /* A change, as it was planned and done. */
 struct changing {
     struct ow_positions_session *session;
-    struct ow_store *store;
-    struct ow_positions_order *order;
-    struct ow_positions_change *list;
-    size_t count;
+    struct ow_positions_work work;
     bool dry_run;
     bool told; /* the group has the new offsets */
 };
@@ -38,7 +35,7 @@ static enum ow_status open_store(struct changing *changing, struct ow_err *err)
     if (access(config->store_path, F_OK) != 0) {
         return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", config->store_path);
     }
-    return ow_store_open(&options, &config->machines, &changing->store, err);
+    return ow_store_open(&options, &config->machines, &changing->work.store, err);
 }
 
 static void print_table(const struct changing *changing, struct ow_arena *arena)
@@ -46,8 +43,8 @@ static void print_table(const struct changing *changing, struct ow_arena *arena)
     OW_GRID grid = {.column_count = 7};
     ow_grid_row(&grid, (const char *const[]){"TOPIC", "PARTITION", "INCARNATION", "FROM", "TO",
                                              "LEFT OUT", changing->dry_run ? "WOULD BE" : "IS"});
-    for (size_t i = 0; i < changing->count; i++) {
-        const struct ow_positions_change *change = &changing->list[i];
+    for (size_t i = 0; i < changing->work.count; i++) {
+        const struct ow_positions_change *change = &changing->work.list[i];
         ow_grid_row(&grid,
                     (const char *const[]){
                         change->topic, ow_arena_printf(arena, "%d", (int)change->partition),
@@ -63,8 +60,8 @@ static void print_table(const struct changing *changing, struct ow_arena *arena)
 static void print_json(const struct changing *changing, enum ow_output output)
 {
     OW_JSON *list = json_array();
-    for (size_t i = 0; i < changing->count; i++) {
-        const struct ow_positions_change *change = &changing->list[i];
+    for (size_t i = 0; i < changing->work.count; i++) {
+        const struct ow_positions_change *change = &changing->work.list[i];
         (void)json_array_append_new(
             list,
             json_pack("{s:s, s:i, s:I, s:o, s:I, s:I, s:s}", "topic", change->topic, "partition",
@@ -84,8 +81,8 @@ static void print_json(const struct changing *changing, enum ow_output output)
 
 static void log_changes(const struct changing *changing)
 {
-    for (size_t i = 0; i < changing->count; i++) {
-        const struct ow_positions_change *change = &changing->list[i];
+    for (size_t i = 0; i < changing->work.count; i++) {
+        const struct ow_positions_change *change = &changing->work.list[i];
         ow_log(OW_LOG_INFO, "position_changed",
                "topic=%s partition=%d did=%s incarnation=%" PRId64 " from=%" PRId64 " to=%" PRId64
                " left_out=%" PRId64,
@@ -97,15 +94,11 @@ static void log_changes(const struct changing *changing)
 /* The store first. Only where it has no position is the group's offset all that there is. */
 static enum ow_status apply(struct changing *changing, struct ow_err *err)
 {
-    const struct ow_positions_session *session = changing->session;
-    struct ow_arena *arena = &changing->session->arena;
-    OW_TRY(ow_positions_apply(&session->next, changing->store, changing->order, arena,
-                              changing->list, changing->count, err));
+    OW_TRY(ow_positions_apply(&changing->work, err));
     log_changes(changing);
-    const enum ow_status status =
-        ow_positions_commit(&session->next, arena, changing->list, changing->count, err);
+    const enum ow_status status = ow_positions_commit(&changing->work, err);
     changing->told = status == OW_OK;
-    if (status != OW_OK && changing->list[0].did == OW_POSITIONS_STARTED) {
+    if (status != OW_OK && changing->work.list[0].did == OW_POSITIONS_STARTED) {
         return status;
     }
     if (status != OW_OK) {
@@ -122,16 +115,15 @@ static enum ow_status change_all(struct changing *changing, enum ow_output outpu
 {
     struct ow_positions_session *session = changing->session;
     OW_TRY(open_store(changing, err));
-    OW_TRY(ow_positions_session_connect(session, ow_store_id(changing->store),
-                                        ow_store_epoch(changing->store), err));
-    OW_TRY(ow_positions_plan(&session->next, changing->store, changing->order, &session->arena,
-                             &changing->list, &changing->count, err));
+    OW_TRY(ow_positions_session_connect(session, ow_store_id(changing->work.store),
+                                        ow_store_epoch(changing->work.store), err));
+    OW_TRY(ow_positions_plan(&changing->work, err));
     if (!changing->dry_run) {
         OW_TRY(apply(changing, err));
     }
-    if (changing->count == 0) {
+    if (changing->work.count == 0) {
         (void)fprintf(stderr, "onceward: topic '%s' has nothing of that kind: nothing was done\n",
-                      changing->order->topic);
+                      changing->work.order->topic);
     }
     if (output == OW_OUTPUT_TABLE) {
         print_table(changing, &session->arena);
@@ -147,13 +139,16 @@ enum ow_status ow_positions_move(const struct ow_invocation *invocation,
 {
     struct ow_positions_session session;
     struct changing changing = {
-        .session = &session, .order = order, .dry_run = ow_invocation_has(invocation, "dry-run")};
+        .session = &session,
+        .work = {.options = &session.next, .order = order, .arena = &session.arena},
+        .dry_run = ow_invocation_has(invocation, "dry-run"),
+    };
     enum ow_status status = ow_positions_session_open(&session, invocation, err);
     if (status == OW_OK) {
         order->who = order->who == NULL ? user_name(&session.arena) : order->who;
         status = change_all(&changing, output, err);
     }
-    ow_store_close(changing.store);
+    ow_store_close(changing.work.store);
     ow_positions_session_close(&session);
     return status;
 }

@@ -82,19 +82,24 @@ struct ow_positions_change {
     int64_t seen_committed; /* what the store keeps of it: not ours, and not to be honoured */
 };
 
+/* A change from the order to the group. */
+struct ow_positions_work {
+    const struct ow_consume_options
+        *options; /* as the next start has them; the worker is not used */
+    struct ow_store *store;
+    const struct ow_positions_order *order;
+    struct ow_arena *arena;
+    struct ow_positions_change *list; /* as planned */
+    size_t count;
+};
+
 /* What would be done; asks only. */
-enum ow_status ow_positions_plan(const struct ow_consume_options *options, struct ow_store *store,
-                                 const struct ow_positions_order *order, struct ow_arena *arena,
-                                 struct ow_positions_change **ret_list, size_t *ret_count,
-                                 struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_positions_plan(struct ow_positions_work *work, struct ow_err *err) OW_MUST_USE;
 /* Does it in the store. */
-enum ow_status ow_positions_apply(const struct ow_consume_options *options, struct ow_store *store,
-                                  const struct ow_positions_order *order, struct ow_arena *arena,
-                                  const struct ow_positions_change *list, size_t count,
-                                  struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_positions_apply(const struct ow_positions_work *work, struct ow_err *err)
+    OW_MUST_USE;
 /* Tells the group, which must be empty. TEMPORARY: the next start will. */
-enum ow_status ow_positions_commit(const struct ow_consume_options *options, struct ow_arena *arena,
-                                   const struct ow_positions_change *list, size_t count,
-                                   struct ow_err *err) OW_MUST_USE;
+enum ow_status ow_positions_commit(const struct ow_positions_work *work, struct ow_err *err)
+    OW_MUST_USE;
 
 #endif

@@ -5,10 +5,7 @@
 
 /* The transaction in work. */
 struct applying {
-    const struct ow_consume_options *options;
-    struct ow_store *store;
-    const struct ow_positions_order *order;
-    struct ow_arena *arena;
+    const struct ow_positions_work *work;
     struct ow_world world;
     struct ow_position *positions; /* the store's */
     struct ow_position *changed;
@@ -18,9 +15,9 @@ static enum ow_status adopt(struct applying *applying, const struct ow_positions
                             struct ow_position *position, struct ow_err *err)
 {
     *position = ow_position_next_incarnation(position, change->to);
-    position->began_epoch = applying->options->epoch;
+    position->began_epoch = applying->work->options->epoch;
     position->began_ref = applying->world.next_ref;
-    return ow_store_last_sighting(applying->store, &position->began_sighting, err);
+    return ow_store_last_sighting(applying->work->store, &position->began_sighting, err);
 }
 
 static enum ow_status move(struct applying *applying, const struct ow_positions_change *change,
@@ -29,18 +26,19 @@ static enum ow_status move(struct applying *applying, const struct ow_positions_
     const struct ow_position *const found =
         ow_position_find(applying->positions, ow_slice_of(change->topic), change->partition);
     OW_INVARIANT(found != NULL); /* as when it was planned: the store is ours */
-    struct ow_position *const position = OW_ARENA_NEW(applying->arena, struct ow_position);
+    struct ow_position *const position = OW_ARENA_NEW(applying->work->arena, struct ow_position);
     *position = *found; /* the list goes on from the one that is there */
     switch (change->did) {
     case OW_POSITIONS_REWOUND:
-        OW_TRY(ow_store_ledger(applying->store, applying->arena, position, change->to, err));
-        ow_position_rewind(position, applying->arena, change->to);
+        OW_TRY(ow_store_ledger(applying->work->store, applying->work->arena, position, change->to,
+                               err));
+        ow_position_rewind(position, applying->work->arena, change->to);
         break;
     case OW_POSITIONS_SKIPPED:
-        ow_position_skip(position, applying->arena, change->to);
+        ow_position_skip(position, applying->work->arena, change->to);
         break;
     case OW_POSITIONS_LOST:
-        ow_position_lose(position, applying->arena, change->to);
+        ow_position_lose(position, applying->work->arena, change->to);
         break;
     case OW_POSITIONS_ADOPTED:
         OW_TRY(adopt(applying, change, position, err));
@@ -67,66 +65,66 @@ static enum ow_status write_audit(struct applying *applying,
                                   const struct ow_positions_change *change, struct ow_err *err)
 {
     const struct ow_audit audit = {
-        .who = applying->order->who,
-        .command = verb_text(applying->order->verb),
+        .who = applying->work->order->who,
+        .command = verb_text(applying->work->order->verb),
         .subject =
-            ow_arena_printf(applying->arena, "%s[%d]", change->topic, (int)change->partition),
-        .detail = ow_arena_printf(applying->arena,
+            ow_arena_printf(applying->work->arena, "%s[%d]", change->topic, (int)change->partition),
+        .detail = ow_arena_printf(applying->work->arena,
                                   "{\"did\":\"%s\",\"incarnation\":%" PRId64 ",\"from\":%" PRId64
                                   ",\"to\":%" PRId64 ",\"left_out\":%" PRId64 ",\"low\":%" PRId64
                                   ",\"end\":%" PRId64 ",\"committed\":%" PRId64 "}",
                                   ow_positions_did_text(change->did), change->incarnation,
                                   change->from, change->to, change->left_out, change->low,
                                   change->end, change->committed),
-        .why = applying->order->why};
-    return ow_audit_write(applying->store, applying->world.now_ms, &audit, err);
+        .why = applying->work->order->why};
+    return ow_audit_write(applying->work->store, applying->world.now_ms, &audit, err);
 }
 
-static enum ow_status apply_all(struct applying *applying, const struct ow_positions_change *list,
-                                size_t count, struct ow_err *err)
+static enum ow_status apply_all(struct applying *applying, struct ow_err *err)
 {
-    OW_TRY(ow_store_positions(applying->store, applying->arena, &applying->positions, err));
-    OW_TRY(ow_store_begin(applying->store, &applying->world, err));
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].did != OW_POSITIONS_STARTED) {
-            OW_TRY(move(applying, &list[i], err));
+    const struct ow_positions_work *work = applying->work;
+    OW_TRY(ow_store_positions(work->store, work->arena, &applying->positions, err));
+    OW_TRY(ow_store_begin(work->store, &applying->world, err));
+    for (size_t i = 0; i < work->count; i++) {
+        if (work->list[i].did != OW_POSITIONS_STARTED) {
+            OW_TRY(move(applying, &work->list[i], err));
         }
-        OW_TRY(write_audit(applying, &list[i], err));
+        OW_TRY(write_audit(applying, &work->list[i], err));
     }
-    OW_TRY(ow_store_write(applying->store, &applying->world, applying->changed, err));
-    return ow_store_commit(applying->store, &applying->world, err);
+    OW_TRY(ow_store_write(work->store, &applying->world, applying->changed, err));
+    return ow_store_commit(work->store, &applying->world, err);
 }
 
-enum ow_status ow_positions_apply(const struct ow_consume_options *options, struct ow_store *store,
-                                  const struct ow_positions_order *order, struct ow_arena *arena,
-                                  const struct ow_positions_change *list, size_t count,
-                                  struct ow_err *err)
+enum ow_status ow_positions_apply(const struct ow_positions_work *work, struct ow_err *err)
 {
-    if (count == 0) {
+    if (work->count == 0) {
         return OW_OK;
     }
-    struct applying applying = {.options = options, .store = store, .order = order, .arena = arena};
-    ow_world_reset(&applying.world, arena, options->machines, ow_clock_now_ms(&options->clock));
-    const enum ow_status status = apply_all(&applying, list, count, err);
+    struct applying applying = {.work = work};
+    ow_world_reset(&applying.world, work->arena, work->options->machines,
+                   ow_clock_now_ms(&work->options->clock));
+    const enum ow_status status = apply_all(&applying, err);
     if (status != OW_OK) {
-        ow_store_rollback(store);
+        ow_store_rollback(work->store);
     }
     return status;
 }
 
-enum ow_status ow_positions_commit(const struct ow_consume_options *options, struct ow_arena *arena,
-                                   const struct ow_positions_change *list, size_t count,
-                                   struct ow_err *err)
+enum ow_status ow_positions_commit(const struct ow_positions_work *work, struct ow_err *err)
 {
-    struct ow_partition_offset *offsets = OW_ARENA_ARRAY(arena, count, struct ow_partition_offset);
-    for (size_t i = 0; i < count; i++) {
+    const struct ow_consume_options *options = work->options;
+    struct ow_partition_offset *offsets =
+        OW_ARENA_ARRAY(work->arena, work->count, struct ow_partition_offset);
+    for (size_t i = 0; i < work->count; i++) {
+        const struct ow_positions_change *change = &work->list[i];
         offsets[i] = (struct ow_partition_offset){
-            .topic = list[i].topic, .partition = list[i].partition, .offset = list[i].to};
+            .topic = change->topic, .partition = change->partition, .offset = change->to};
         /* Where the store has no position, ours would tell of an older copy. */
-        if (list[i].did != OW_POSITIONS_STARTED) {
-            ow_metadata_format(offsets[i].metadata, options->store_id, options->epoch, list[i].to);
+        if (change->did != OW_POSITIONS_STARTED) {
+            ow_metadata_format(offsets[i].metadata, options->store_id, options->epoch, change->to);
         }
     }
-    return count == 0 ? OW_OK
-                      : options->source->ops->commit(options->source, offsets, count, true, err);
+    return work->count == 0
+               ? OW_OK
+               : options->source->ops->commit(options->source, offsets, work->count, true, err);
 }

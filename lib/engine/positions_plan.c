@@ -1,3 +1,4 @@
+#include "base/contract.h"
 #include "engine/positions.h"
 
 #include <inttypes.h>
@@ -68,6 +69,7 @@ static enum ow_status plan_accept_lost(const struct planning *planning, struct o
 {
     const struct ow_position *position = planning->position;
     struct ow_positions_change *change = planning->change;
+    OW_REQUIRE(position != NULL);
     OW_TRY(ow_assign_check_topic(&planning->question, err));
     if (change->low > position->next_offset) {
         change->did = OW_POSITIONS_LOST;
@@ -160,40 +162,39 @@ static enum ow_status check_topic(const struct ow_consume_options *options,
                          (int)*ret_exist - 1);
 }
 
-enum ow_status ow_positions_plan(const struct ow_consume_options *options, struct ow_store *store,
-                                 const struct ow_positions_order *order, struct ow_arena *arena,
-                                 struct ow_positions_change **ret_list, size_t *ret_count,
-                                 struct ow_err *err)
+enum ow_status ow_positions_plan(struct ow_positions_work *work, struct ow_err *err)
 {
+    const struct ow_positions_order *order = work->order;
+    struct ow_source *source = work->options->source;
     int32_t exist = 0;
     struct ow_position *positions = NULL;
-    OW_TRY(check_topic(options, order, &exist, err));
-    OW_TRY(check_group(options, err));
-    OW_TRY(ow_store_positions(store, arena, &positions, err));
+    OW_TRY(check_topic(work->options, order, &exist, err));
+    OW_TRY(check_group(work->options, err));
+    OW_TRY(ow_store_positions(work->store, work->arena, &positions, err));
     const int32_t first = order->partition < 0 ? 0 : order->partition;
     const size_t count = order->partition < 0 ? (size_t)exist : 1;
     struct ow_partition_offset *committed =
-        OW_ARENA_ARRAY(arena, count, struct ow_partition_offset);
+        OW_ARENA_ARRAY(work->arena, count, struct ow_partition_offset);
     for (size_t i = 0; i < count; i++) {
         committed[i] =
             (struct ow_partition_offset){.topic = order->topic, .partition = first + (int32_t)i};
     }
-    OW_TRY(options->source->ops->committed(options->source, committed, count, err));
-    *ret_list = OW_ARENA_ARRAY(arena, count, struct ow_positions_change);
-    *ret_count = 0;
+    OW_TRY(source->ops->committed(source, committed, count, err));
+    work->list = OW_ARENA_ARRAY(work->arena, count, struct ow_positions_change);
+    work->count = 0;
     for (size_t i = 0; i < count; i++) {
         struct planning planning = {
-            .options = options,
+            .options = work->options,
             .order = order,
             .position =
                 ow_position_find(positions, ow_slice_of(order->topic), committed[i].partition),
-            .change = &(*ret_list)[*ret_count]};
+            .change = &work->list[work->count]};
         /* Only `set` can say something of a partition that was never begun. */
         if (planning.position == NULL && order->verb != OW_POSITIONS_SET) {
             continue;
         }
         OW_TRY(plan_partition(&planning, &committed[i], err));
-        *ret_count += planning.change->did != OW_POSITIONS_KEPT || order->verb == OW_POSITIONS_SET;
+        work->count += planning.change->did != OW_POSITIONS_KEPT || order->verb == OW_POSITIONS_SET;
     }
     return OW_OK;
 }

@@ -81,8 +81,6 @@ static bool read_order(struct ow_play *play, const json_t *json, struct ow_posit
 static enum ow_status change(struct ow_play *play, const json_t *json, struct ow_source *source,
                              const struct ow_positions_order *order, struct ow_err *err)
 {
-    struct ow_positions_change *list = NULL;
-    size_t count = 0;
     const struct ow_consume_options options = {
         .source = source,
         .machines = &play->machines,
@@ -91,11 +89,11 @@ static enum ow_status change(struct ow_play *play, const json_t *json, struct ow
         .epoch = ow_store_epoch(play->store),
         .restored = json_is_true(json_object_get(json, "restored")),
     };
-    OW_TRY(ow_positions_plan(&options, play->store, order, &play->arena, &list, &count, err));
-    OW_TRY(ow_positions_apply(&options, play->store, order, &play->arena, list, count, err));
-    return json_is_false(json_object_get(json, "told"))
-               ? OW_OK
-               : ow_positions_commit(&options, &play->arena, list, count, err);
+    struct ow_positions_work work = {
+        .options = &options, .store = play->store, .order = order, .arena = &play->arena};
+    OW_TRY(ow_positions_plan(&work, err));
+    OW_TRY(ow_positions_apply(&work, err));
+    return json_is_false(json_object_get(json, "told")) ? OW_OK : ow_positions_commit(&work, err);
 }
 
 /* A process of its own, as the command is. */

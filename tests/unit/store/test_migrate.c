@@ -80,8 +80,8 @@ static void store_open__version_1__is_migrated_and_keeps_all(void **state)
 {
     (void)state;
     static const char *const kept[] = {
-        "SELECT group_concat(topic || partition || next_offset || high_offset || hex(anchor) ||"
-        " applied || quarantined) FROM ow_position",
+        ("SELECT group_concat(topic || partition || next_offset || high_offset || hex(anchor) ||"
+         " applied || quarantined) FROM ow_position"),
         "SELECT group_concat(first_offset || outcome || records) FROM ow_ledger",
         "SELECT count(*) || ' ' || sum(ref) FROM ow_claims",
         "SELECT count(*) || ' ' || sum(length(data)) FROM ow_history",
