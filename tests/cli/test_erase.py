@@ -55,7 +55,7 @@ def what_is_refused(config):
 def while_somebody_reads(db, config, entity):
     """The WAL cannot be emptied under a reader's snapshot: the rows are blank, and the rest is to be done again."""
     writer = sqlite3.connect(db)
-    writer.execute("PRAGMA user_version = 1")                # a WAL that is not empty
+    writer.execute("PRAGMA user_version = 2")                # a WAL that is not empty
     reader = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM ow_meta").fetchall()

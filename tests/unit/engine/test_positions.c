@@ -1,0 +1,323 @@
+#include "engine/positions.h"
+#include "engine/source_memory.h"
+#include "engine_fixture.h"
+#include "groups.h"
+#include "store/position_survey.h"
+#include "store/verify.h"
+#include "support/engine/flaky_source.h"
+
+/* What `onceward positions` asks and does, over the memory broker: order-events has three
+ * partitions, of which the first two were begun. The stories are tests/transcripts/. */
+
+enum { PARTITIONS = 3 };
+
+static struct ow_fixture *fixture;
+static struct ow_memory_broker *broker;
+static struct ow_source *source;
+static struct ow_arena arena;
+static struct ow_err err;
+
+static void commit_as(int32_t partition, int64_t offset, const char *store_id)
+{
+    struct ow_partition_offset committed = {
+        .topic = "order-events", .partition = partition, .offset = offset};
+    ow_metadata_format(committed.metadata, store_id, 1, offset);
+    assert_int_equal(source->ops->commit(source, &committed, 1, true, &err), OW_OK);
+}
+
+static void append(int32_t partition, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        struct ow_record record = ow_engine_story(fixture, i);
+        record.topic = OW_SLICE("order-events");
+        record.partition = partition;
+        record.offset = 0;
+        ow_memory_broker_append(broker, &record);
+    }
+}
+
+/* A position that has begun at an offset, with nothing in its ledger. */
+static void begin_at(int32_t partition, int64_t offset)
+{
+    struct ow_world world = {0};
+    struct ow_position position = {.topic = OW_SLICE("order-events"),
+                                   .partition = partition,
+                                   .next_offset = offset,
+                                   .high_offset = offset,
+                                   .seen_committed = -1,
+                                   .dirty = true};
+    ow_world_reset(&world, &arena, &fixture->machines, 0);
+    assert_int_equal(ow_store_begin(fixture->store, &world, &err), OW_OK);
+    assert_int_equal(ow_store_write(fixture->store, &world, &position, &err), OW_OK);
+    assert_int_equal(ow_store_commit(fixture->store, &world, &err), OW_OK);
+}
+
+static int start(void **state)
+{
+    (void)ow_engine_start(state);
+    fixture = *state;
+    ow_arena_init(&arena, 65536);
+    broker = ow_memory_broker_open();
+    ow_memory_broker_topic(broker, "order-events", PARTITIONS);
+    ow_memory_broker_topic(broker, "payment-events", 1);
+    ow_memory_broker_members(broker, 0);
+    source = ow_memory_source_open(broker);
+    append(0, 9);
+    append(1, 4);
+    append(2, 2);
+    begin_at(0, 5);
+    begin_at(1, 4);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)source->ops->close(source, 0);
+    ow_memory_broker_close(broker);
+    ow_arena_done(&arena);
+    return ow_engine_stop(state);
+}
+
+static struct ow_consume_options options_over(struct ow_source *over)
+{
+    return (struct ow_consume_options){.source = over,
+                                       .machines = &fixture->machines,
+                                       .clock = ow_clock_manual(&fixture->clock),
+                                       .store_id = ow_store_id(fixture->store),
+                                       .epoch = ow_store_epoch(fixture->store)};
+}
+
+static struct ow_positions_row *list_over(struct ow_source *over, size_t *ret_count,
+                                          const char **ret_silent)
+{
+    struct ow_position_survey survey;
+    if (ow_position_survey(fixture->path, &arena, &survey, &err) != OW_OK) {
+        fail_msg("%s", err.text);
+    }
+    assert_string_equal(survey.store_id, ow_store_id(fixture->store));
+    const struct ow_consume_options options = options_over(over);
+    return ow_positions_list(&options, survey.positions, &arena, ret_count, ret_silent);
+}
+
+static void list__what_the_group_has__is_told_with_whose_it_is_and_what_follows(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    const char *silent = NULL;
+    commit_as(0, 5, ow_store_id(fixture->store));
+    commit_as(1, 4, "another");
+    ow_memory_broker_reset(broker, "order-events", 2, 1);
+    const struct ow_positions_row *rows = list_over(source, &count, &silent);
+    assert_null(silent);
+    assert_int_equal(count, PARTITIONS + 1);
+    assert_int_equal(rows[0].by, OW_POSITIONS_BY_OURS);
+    assert_int_equal(rows[0].next.resume, OW_RESUME_STORED);
+    assert_int_equal(rows[0].next.offset, 5);
+    assert_int_equal(rows[0].low, 0);
+    assert_int_equal(rows[0].end, 9);
+    assert_int_equal(rows[1].by, OW_POSITIONS_BY_OTHER_STORE);
+    assert_non_null(strstr(rows[1].refused, "another onceward store"));
+    assert_null(rows[2].position);
+    assert_int_equal(rows[2].by, OW_POSITIONS_BY_OPERATOR);
+    assert_int_equal(rows[2].next.resume, OW_RESUME_COMMITTED);
+    assert_int_equal(rows[2].next.offset, 1);
+    assert_string_equal(rows[3].topic, "payment-events");
+    assert_int_equal(rows[3].by, OW_POSITIONS_BY_NONE);
+    assert_int_equal(rows[3].next.resume, OW_RESUME_START);
+}
+
+static void list__positions_of_what_is_no_more__are_told(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    const char *silent = NULL;
+    begin_at(PARTITIONS + 1, 7);
+    ow_fixture_exec(fixture, "UPDATE ow_position SET topic = 'of-nobody' WHERE partition = 1");
+    const struct ow_positions_row *rows = list_over(source, &count, &silent);
+    assert_int_equal(count, PARTITIONS + 3);
+    assert_int_equal(rows[PARTITIONS].partition, PARTITIONS + 1);
+    assert_false(rows[PARTITIONS].asked);
+    assert_non_null(strstr(rows[PARTITIONS].refused, "no such partition any more"));
+    assert_string_equal(rows[PARTITIONS + 2].topic, "of-nobody");
+    assert_non_null(strstr(rows[PARTITIONS + 2].refused, "no machine reads"));
+}
+
+/* Each question fails, each time it is asked. How often any did. */
+static int64_t sweep(bool (*try)(struct ow_source *over))
+{
+    static const enum ow_flaky_op ops[] = {OW_FLAKY_PARTITION_COUNT, OW_FLAKY_MEMBER_COUNT,
+                                           OW_FLAKY_COMMITTED, OW_FLAKY_BOUNDS,
+                                           OW_FLAKY_OFFSET_FOR_TIME};
+    int64_t fired = 0;
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        struct ow_flaky flaky = {.fired = true};
+        for (int64_t at = 1; flaky.fired; at++) {
+            ow_flaky_open(&flaky, source);
+            flaky.op = ops[i];
+            flaky.at = at;
+            flaky.status = OW_TEMPORARY;
+            const bool whole = try(&flaky.source);
+            assert_int_equal(whole, !flaky.fired);
+            fired += flaky.fired;
+        }
+    }
+    return fired;
+}
+
+static bool try_list(struct ow_source *over)
+{
+    size_t count = 0;
+    const char *silent = NULL;
+    const struct ow_positions_row *rows = list_over(over, &count, &silent);
+    assert_true(count >= 2);
+    assert_int_equal(rows[0].position->next_offset, 5);
+    assert_int_equal(rows[1].position->next_offset, 4);
+    return silent == NULL;
+}
+
+static void list__no_answer_to_any_question__tells_what_the_store_knows(void **state)
+{
+    (void)state;
+    assert_int_equal(sweep(try_list), 2 + 1 + PARTITIONS + 1);
+}
+
+static struct ow_positions_order order_of(enum ow_positions_verb verb, int32_t partition)
+{
+    return (struct ow_positions_order){.verb = verb,
+                                       .topic = "order-events",
+                                       .partition = partition,
+                                       .who = "who",
+                                       .why = "a \"why\""};
+}
+
+static enum ow_status change_over(struct ow_source *over, const struct ow_positions_order *order,
+                                  struct ow_positions_work *work)
+{
+    static struct ow_consume_options options;
+    options = options_over(over);
+    *work = (struct ow_positions_work){
+        .options = &options, .store = fixture->store, .order = order, .arena = &arena};
+    OW_TRY(ow_positions_plan(work, &err));
+    OW_TRY(ow_positions_apply(work, &err));
+    return ow_positions_commit(work, &err);
+}
+
+static bool try_set(struct ow_source *over)
+{
+    struct ow_positions_work work;
+    struct ow_positions_order order = order_of(OW_POSITIONS_SET, 0);
+    order.target = OW_POSITIONS_TO_TIME;
+    const enum ow_status status = change_over(over, &order, &work);
+    const int64_t audits = ow_fixture_i64(fixture, "SELECT count(*) FROM ow_audit");
+    if (status == OW_OK) {
+        ow_fixture_exec(fixture, "DELETE FROM ow_audit");
+        assert_int_equal(audits, 1);
+        return true;
+    }
+    assert_int_equal(status, OW_TEMPORARY);
+    assert_int_equal(audits, 0);
+    return false;
+}
+
+static void set__no_answer_to_any_question__changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(sweep(try_set), 5);
+}
+
+static void set__the_group_does_not_take_it__is_set_all_the_same(void **state)
+{
+    (void)state;
+    struct ow_flaky flaky;
+    struct ow_positions_work work;
+    const struct ow_positions_order order = order_of(OW_POSITIONS_SET, 0);
+    ow_flaky_open(&flaky, source);
+    flaky.op = OW_FLAKY_COMMIT;
+    flaky.at = 1;
+    flaky.status = OW_TEMPORARY;
+    ow_memory_broker_reset(broker, "order-events", 0, 3);
+    assert_int_equal(change_over(&flaky.source, &order, &work), OW_TEMPORARY);
+    assert_string_equal(ow_positions_did_text(work.list[0].did), "rewound");
+    assert_int_equal(
+        ow_fixture_i64(fixture, "SELECT next_offset FROM ow_position WHERE partition = 0"), 0);
+    assert_int_equal(
+        ow_fixture_i64(fixture, "SELECT seen_committed FROM ow_position WHERE partition = 0"), 3);
+    assert_string_equal(ow_fixture_text(fixture, "SELECT why FROM ow_audit"), "a \"why\"");
+}
+
+static void expect_refused(const struct ow_positions_order *order, enum ow_status status,
+                           const char *says)
+{
+    struct ow_positions_work work;
+    assert_int_equal(change_over(source, order, &work), status);
+    if (strstr(err.text, says) == NULL) {
+        fail_msg("'%s' does not say '%s'", err.text, says);
+    }
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_audit"), 0);
+}
+
+static void change__what_cannot_be__is_refused(void **state)
+{
+    (void)state;
+    struct ow_positions_order order = order_of(OW_POSITIONS_SET, PARTITIONS);
+    expect_refused(&order, OW_BAD_CONFIG, "has the partitions 0 to 2");
+    order.topic = "of-nobody";
+    expect_refused(&order, OW_BAD_CONFIG, "no machine reads");
+    order = order_of(OW_POSITIONS_SET, 0);
+    order.target = OW_POSITIONS_TO_LATEST;
+    expect_refused(&order, OW_BAD_CONFIG, "the 4 offsets from 5 to 8 would never be handled");
+    ow_memory_broker_members(broker, 2);
+    expect_refused(&order, OW_TEMPORARY, "somebody is in the group (2)");
+}
+
+static void change__store_of_another_owner__leaves_all_as_it_was(void **state)
+{
+    (void)state;
+    const struct ow_positions_order order = order_of(OW_POSITIONS_ADOPT, -1);
+    ow_fixture_exec(fixture, "UPDATE ow_meta SET value = value + 1 WHERE key = 'epoch'");
+    expect_refused(&order, OW_UNSAFE, "another process owns the store");
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT max(incarnation) FROM ow_position"), 0);
+}
+
+/* And of a partition that was never begun nothing is adopted, nor lost. */
+static void change__all_partitions__leaves_a_store_that_is_whole(void **state)
+{
+    (void)state;
+    struct ow_positions_work work;
+    struct ow_positions_order order = order_of(OW_POSITIONS_ACCEPT_LOST, -1);
+    assert_int_equal(change_over(source, &order, &work), OW_OK);
+    assert_int_equal(work.count, 0);
+    ow_memory_broker_delete(broker, "order-events", 0, 8);
+    assert_int_equal(change_over(source, &order, &work), OW_OK);
+    assert_int_equal(work.count, 1);
+    assert_int_equal(work.list[0].left_out, 3);
+    order = order_of(OW_POSITIONS_ADOPT, -1);
+    assert_int_equal(change_over(source, &order, &work), OW_OK);
+    assert_int_equal(work.count, 2);
+    assert_int_equal(ow_memory_broker_committed(broker, "order-events", 0), 8);
+    assert_int_equal(ow_memory_broker_committed(broker, "order-events", 2), -1);
+    struct ow_verification verification = {.ok = false};
+    assert_int_equal(ow_verify(fixture->path, &arena, &verification, &err), OW_OK);
+    for (size_t i = 0; i < verification.promise_count; i++) {
+        if (verification.promises[i].broken > 0) {
+            fail_msg("%s: %s", verification.promises[i].name, verification.promises[i].examples[0]);
+        }
+    }
+}
+
+int ow_test_positions(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(list__what_the_group_has__is_told_with_whose_it_is_and_what_follows),
+        TEST(list__positions_of_what_is_no_more__are_told),
+        TEST(list__no_answer_to_any_question__tells_what_the_store_knows),
+        TEST(set__no_answer_to_any_question__changes_nothing),
+        TEST(set__the_group_does_not_take_it__is_set_all_the_same),
+        TEST(change__what_cannot_be__is_refused),
+        TEST(change__store_of_another_owner__leaves_all_as_it_was),
+        TEST(change__all_partitions__leaves_a_store_that_is_whole),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("positions", tests, NULL, NULL);
+}
