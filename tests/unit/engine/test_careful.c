@@ -209,6 +209,23 @@ static void must_be_content(void)
     ow_arena_done(&arena);
 }
 
+/* What verify says of the quarantine. */
+static void must_find(const char *text)
+{
+    struct ow_verification found;
+    struct ow_err err;
+    struct ow_arena arena;
+    ow_arena_init(&arena, 65536);
+    assert_int_equal(ow_verify(bench.fixture->path, &arena, &found, &err), OW_OK);
+    const struct ow_promise *promise = &found.promises[0];
+    while (strcmp(promise->name, "quarantine_judged") != 0) {
+        promise++;
+    }
+    assert_int_equal(promise->broken, 1);
+    assert_non_null(strstr(promise->examples[0], text));
+    ow_arena_done(&arena);
+}
+
 static int64_t count(const char *sql)
 {
     return ow_fixture_i64(bench.fixture, sql);
@@ -249,6 +266,9 @@ static void a_killer_of_readers__is_not_read_any_more(void **state)
     expect_handled(1);
     assert_int_equal(count("SELECT count(*) FROM ow_quarantine WHERE machine IS NULL"), 1);
     assert_int_equal(count("SELECT count(*) FROM ow_claims"), 2000);
+    ow_fixture_exec(bench.fixture, "UPDATE ow_quarantine SET entity_id = 'E1'");
+    must_find("it was never read, and names an entity");
+    ow_fixture_exec(bench.fixture, "UPDATE ow_quarantine SET entity_id = NULL");
     /* It is in the way of nobody who starts later, and of nobody who reads the store. */
     append_story(2000, 2003);
     assert_int_equal(supervise(0), 0);
@@ -334,10 +354,11 @@ static void killed_at_random__no_innocent_is_quarantined(void **state)
     (void)state;
     const int kills = getenv("ONCEWARD_MORE") == NULL ? 40 : 300;
     append_story(0, 100 * kills - 1);
-    srand(1);
+    uint32_t chance = 1;
     for (int i = 0; i < kills; i++) {
         const pid_t child = spawn();
-        (void)usleep((unsigned)(rand() % 30000));
+        chance = chance * 1664525U + 1013904223U; /* Numerical Recipes' */
+        (void)usleep((chance >> 8) % 30000);
         (void)kill(child, SIGKILL);
         (void)outlive(child);
     }

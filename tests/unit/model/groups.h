@@ -37,5 +37,6 @@ int ow_test_prove_values(void);
 int ow_test_retention(void);
 int ow_test_seed(void);
 int ow_test_suspect(void);
+int ow_test_suspect_kills(void);
 
 #endif

@@ -26,5 +26,6 @@ int main(void)
     failed += ow_test_retention();
     failed += ow_test_seed();
     failed += ow_test_suspect();
+    failed += ow_test_suspect_kills();
     return failed == 0 ? 0 : 1;
 }
