@@ -125,7 +125,7 @@ def claims_that_do_not_reach(folder, config, backup):
     machine, other = folder / "short.yaml", folder / "short-config.yaml"
     machine.write_text((config.parent / "orders.yaml").read_text("utf-8").replace("retention: 45d", "retention: 1s"), "utf-8")
     other.write_text(config.read_text("utf-8").replace("orders.yaml", "../short.yaml"), "utf-8")
-    asked = ("restore", "-c", other, "--from", backup, "--no-broker", "--discard")
+    asked = ("restore", "-c", other, "--from", backup, "--no-broker", "--discard", "--set", "claims.skew=0s")
     refused(4, "claims only 1s", *asked, "--set", "claims.strict=true")
     result = must(*asked, "--set", "claims.backups=1ms")
     assert "claims only 1s" in result.stderr and "older than claims.backups" in result.stderr, result
