@@ -113,7 +113,7 @@ static void look_at_accused(struct look *look, const char *path, const char *id)
         const struct ow_accused *accused = &suspects->accused[i];
         const struct ow_slice topic = {accused->place.topic, accused->place.topic_len};
         ow_check_warning(look->check, "store",
-                         "the worker died %u times while " OW_SLICE_FMT "[%d] offset %" PRId64
+                         "the worker died %u time(s) while " OW_SLICE_FMT "[%d] offset %" PRId64
                          "%s was in work alone: after %d it is quarantined as poison",
                          (unsigned)accused->deaths, OW_SLICE_ARG(topic),
                          (int)accused->place.partition, accused->place.offset,

@@ -1,5 +1,6 @@
 /* The file behind the notes: whatever lies there, a store starts. */
 #include "groups.h"
+#include "store/check.h"
 #include "store/inflight.h"
 #include "support/store/store_fixture.h"
 
@@ -158,6 +159,36 @@ static void a_folder_or_a_pipe__is_left_alone(void **state)
     expect_plain_memory(*state, "not a file of ours alone");
 }
 
+static void take_line(void *context, enum ow_check_level level, enum ow_status status,
+                      const char *subject, const char *text)
+{
+    struct ow_fixture *fixture = context;
+    (void)status;
+    (void)subject;
+    if (level == OW_CHECK_WARNING) {
+        (void)snprintf(fixture->err.text, sizeof(fixture->err.text), "%s", text);
+    }
+}
+
+static void check__tells_of_who_is_accused__and_changes_nothing(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    const struct ow_check check = {.line = take_line, .context = fixture};
+    const char *const id = ow_store_id(fixture->store);
+    assert_null(ow_inflight_look(fixture->path, id, &fixture->kept));
+    struct ow_inflight inflight = open_notes(fixture);
+    const struct ow_record record = {.topic = OW_SLICE("t"), .partition = 2, .offset = 7};
+    struct ow_death death;
+    ow_slot_work(&inflight.suspects->slots[0], OW_STAGE_APPLY, &record, 1, 0);
+    ow_suspects_start(inflight.suspects, NULL, &death);
+    fixture->err.text[0] = '\0';
+    ow_store_check(fixture->path, NULL, &fixture->machines, &check);
+    assert_non_null(strstr(fixture->err.text, "the worker died 1 time(s) while t[2] offset 7 was"));
+    assert_null(ow_inflight_look(fixture->path, "other", &fixture->kept));
+    assert_int_equal(inflight.suspects->accused_count, 1);
+    ow_inflight_close(&inflight);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_inflight(void)
@@ -169,6 +200,7 @@ int ow_test_inflight(void)
         WITH_STORE(of_another_store__is_begun_anew),
         WITH_STORE(a_link__is_not_followed),
         WITH_STORE(a_folder_or_a_pipe__is_left_alone),
+        WITH_STORE(check__tells_of_who_is_accused__and_changes_nothing),
     };
     return cmocka_run_group_tests_name("store/inflight", tests, NULL, NULL);
 }
