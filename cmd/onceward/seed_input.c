@@ -120,8 +120,8 @@ void ow_seed_input_close(struct ow_seed_input *input)
     if (input == NULL) {
         return;
     }
-    if (input->file != NULL && input->file != stdin) {
-        (void)fclose(input->file);
+    if (input->file != NULL) {
+        (void)fclose(input->file); /* standard input too: nobody else reads it */
     }
     ow_foreign_close(input->foreign);
     free(input->line);

@@ -312,6 +312,7 @@ void ow_worker_confirm_ends(struct ow_worker *worker)
 {
     ow_worker_lock(worker);
     worker->ends_confirmed_ms = ow_clock_now_ms(&worker->apply.options.clock);
+    worker->ends_confirmed_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
     worker->ends_confirmed = worker->submitted;
     ow_worker_unlock(worker);
 }

@@ -211,10 +211,11 @@ static void finish_batch(struct ow_worker *worker, size_t count, enum ow_status 
  */
 static bool do_ends_hold(const struct ow_worker *worker, size_t in_work)
 {
-    const int64_t age_ms =
-        ow_clock_now_ms(&worker->apply.options.clock) - worker->ends_confirmed_ms;
+    const struct ow_clock *clock = &worker->apply.options.clock;
+    const int64_t age_ms = ow_clock_now_ms(clock) - worker->ends_confirmed_ms;
+    const int64_t age_ns = ow_clock_elapsed_ns(clock) - worker->ends_confirmed_ns;
     return worker->applied + in_work >= worker->ends_confirmed && age_ms >= 0 &&
-           age_ms <= ENDS_HOLD_MS;
+           age_ms <= ENDS_HOLD_MS && age_ns <= (int64_t)ENDS_HOLD_MS * 1000000;
 }
 
 /* After a batch of so many chunks. */

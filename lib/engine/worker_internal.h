@@ -49,10 +49,12 @@ struct ow_worker {
     struct ow_err err;
     struct ow_totals totals;
     int64_t retrying_since_ns;
-    int64_t first_due_ms;      /* of what waits for the stream time */
-    int64_t ends_confirmed_ms; /* wall clock, for a machine that slept must ask again */
-    uint64_t ends_confirmed;   /* chunks that were submitted by then */
-    int64_t ring_bytes;        /* of the records that are on their way */
+    int64_t first_due_ms; /* of what waits for the stream time */
+    /* By both clocks: elapsed time does not count while a machine sleeps, and the wall clock may be
+     * set back. */
+    int64_t ends_confirmed_ms, ends_confirmed_ns;
+    uint64_t ends_confirmed; /* chunks that were submitted by then */
+    int64_t ring_bytes;      /* of the records that are on their way */
 
     _Atomic uint32_t generation;
     size_t rows_limit; /* the apply thread's: batch_rows, less while batches are slow */

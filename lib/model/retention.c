@@ -1,6 +1,7 @@
 #include "model/retention.h"
 
 #include "base/buffer.h"
+#include "base/contract.h"
 #include "base/duration.h"
 
 #include <string.h>
@@ -98,6 +99,7 @@ void ow_retention_compare_skew(const struct ow_retention_rule *rule, int64_t ske
     if (skew_ms >= kept.ms) {
         return;
     }
+    OW_INVARIANT(kept.event != NULL); /* a machine has events, and each a retention */
     (void)ow_duration_text(skew_ms, skew);
     (void)ow_duration_text(kept.ms, near);
     (void)ow_duration_text(kept.ms - skew_ms, late);

@@ -69,7 +69,7 @@ static void jump(struct ow_sim_run *run, const struct ow_plan_action *action)
     const int64_t by_ms = run->plan->days && action->c != 0 ? -ow_sim_clock_wrong_ms() : action->d;
     ow_sim_clock_jump_ms(by_ms);
     run->clock_set_back = run->clock_set_back || by_ms < 0;
-    ow_model_clock_was(&run->model, ow_sim_clock_now_ms(), false);
+    ow_model_clock_was(&run->model, ow_sim_clock_now_ms());
     ow_count(by_ms < 0 ? OW_SOMETIMES_CLOCK_BACKWARD : OW_SOMETIMES_CLOCK_FORWARD);
     ow_count_if(by_ms <= -DAY_MS, OW_SOMETIMES_CLOCK_BACK_DAYS);
     ow_count_if(by_ms >= DAY_MS, OW_SOMETIMES_CLOCK_AHEAD_DAYS);

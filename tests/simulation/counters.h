@@ -77,11 +77,12 @@
     X(CLOCK_BACK_DAYS, "a clock set back by a day or more")                                        \
     X(BUCKET_PRUNED, "a bucket whose claims count no more")                                        \
     X(PRUNED_TOGETHER, "several claims that are pruned together")                                  \
+    X(PRUNED_AHEAD, "a claim of a clock that was ahead, pruned with those behind it")              \
     X(EXPIRED_AGAIN, "an old message that is expired, for its claim was pruned")                   \
     X(EXPIRED_NEW, "an old message that is expired though it never came before")                   \
     X(EXPIRED_JUST, "a message that is expired by a millisecond")                                  \
     X(HORIZON_JUST, "a message just at the horizon, judged as new")                                \
-    X(REOPENED, "a pruned message judged as new, dated ahead by more than claims.skew")            \
+    X(REOPENED, "a pruned key judged as new: dated anew, or ahead by more than claims.skew")       \
     X(DUPLICATE_LAST, "a duplicate in the last tenth of its claim's retention")                    \
     X(DUPLICATE_OVERDUE, "a duplicate whose claim is overdue and not pruned yet")                  \
     X(REREAD_PRUNED, "a re-read record whose claim was pruned: a rewind below the horizon")        \

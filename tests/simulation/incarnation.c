@@ -259,7 +259,6 @@ static void resolve(struct ow_sim_run *run)
     run->expectation.open = false;
     run->crashed_before = false;
     ow_run_use_machine(run);
-    ow_model_clock_was(&run->model, ow_sim_clock_now_ms(), true);
     if (run->plan->replay || ow_random_percent(&run->random, 30)) {
         ow_check_all(run);
     }

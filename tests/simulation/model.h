@@ -30,8 +30,6 @@ struct ow_model_claim {
     struct ow_sim_window at; /* what the wall clock said then */
     int64_t least_ms;        /* the least that it has said since */
     bool pruned;             /* all of this is of a claim that is gone */
-    bool restarted;          /* the worker that took it is not there any more */
-    bool was_ahead; /* and when it went, the wall clock had been set back behind the claim */
 };
 
 /* A retention of which claims were pruned. */
@@ -162,14 +160,10 @@ void ow_model_start(struct ow_model *model, size_t log, int64_t at);
 void ow_model_rewind(struct ow_model *model, size_t log, int64_t to);
 void ow_model_skip(struct ow_model *model, size_t log, int64_t to);
 
-/* From when on its retention counts: when it was claimed; but where that is still to come, for the
- * wall clock was wrong then, as of when it was set back. */
-int64_t ow_model_claimed_ms(const struct ow_model_claim *claim);
-/* A claim is gone. */
-void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim);
-/* The wall clock may have been set back: of claims that another worker took nobody remembers that
- * it had been later (ARCHITECTURE.md, a known limit). restarted: there is another worker now. */
-void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted);
+/* A claim is gone, which counted from then on. */
+void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim, int64_t claimed_ms);
+/* The wall clock may have been set back. */
+void ow_model_clock_was(struct ow_model *model, int64_t now_ms);
 /* Before it a message of a type is expired where its key is free; INT64_MIN: there is none. */
 int64_t ow_model_horizon_ms(const struct ow_model *model, enum ow_message_type type);
 

@@ -96,31 +96,19 @@ void ow_model_claim_met(const struct ow_model_claim *claim)
                 OW_SOMETIMES_DUPLICATE_LAST);
 }
 
-void ow_model_clock_was(struct ow_model *model, int64_t now_ms, bool restarted)
+void ow_model_clock_was(struct ow_model *model, int64_t now_ms)
 {
     for (int source = 0; source < OW_MESSAGE_SOURCES; source++) {
         for (int id = 0; id < OW_MESSAGE_IDS; id++) {
             struct ow_model_claim *claim = &model->claims[source][id];
-            claim->restarted = claim->ref != 0 && (claim->restarted || restarted);
             claim->least_ms = claim->least_ms < now_ms ? claim->least_ms : now_ms;
-            if (claim->restarted && claim->at.low_ms > now_ms) {
-                claim->at.low_ms = now_ms;
-                claim->was_ahead = true;
-            }
         }
     }
 }
 
-int64_t ow_model_claimed_ms(const struct ow_model_claim *claim)
+void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim, int64_t claimed_ms)
 {
-    /* One of the future goes with the bucket behind it, whose claims were taken after it. */
-    const bool ahead = claim->was_ahead || claim->at.low_ms > ow_sim_clock_window().high_ms;
-    return ahead ? claim->least_ms : claim->at.low_ms;
-}
-
-void ow_model_prune(struct ow_model *model, struct ow_model_claim *claim)
-{
-    claim->at.low_ms = ow_model_claimed_ms(claim);
+    claim->at.low_ms = claimed_ms;
     claim->ref = 0;
     claim->pruned = true;
     model->pruned_count++;

@@ -50,12 +50,45 @@ static void mark_kept(struct ow_sim_run *run, bool *kept)
     (void)sqlite3_reset(statement);
 }
 
+static bool is_past(const struct ow_sim_run *run, int64_t time_ms)
+{
+    return ow_sim_clock_window().high_ms >= time_ms && ow_observe_stream_passed(run, time_ms);
+}
+
+/* Whether the retention of one is over that was claimed behind it. */
+static bool is_one_behind_over(const struct ow_sim_run *run, const struct ow_model_claim *claim)
+{
+    for (int source = 0; source < OW_MESSAGE_SOURCES; source++) {
+        for (int id = 0; id < OW_MESSAGE_IDS; id++) {
+            const struct ow_model_claim *other = &run->model.claims[source][id];
+            if ((other->ref != 0 || other->pruned) && other->number > claim->number &&
+                other->retention_ms == claim->retention_ms &&
+                is_past(run, other->at.low_ms + other->retention_ms)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * From when on its retention counts: when it was claimed. But a claim of a wall clock that was set
+ * back since goes with those behind it, for else that of a wrong year would keep them until then.
+ */
+static int64_t claimed_ms_of(const struct ow_sim_run *run, const struct ow_model_claim *claim)
+{
+    const bool was_ahead = claim->least_ms < claim->at.low_ms &&
+                           !is_past(run, claim->at.low_ms + claim->retention_ms) &&
+                           is_one_behind_over(run, claim);
+    ow_count_if(was_ahead, OW_SOMETIMES_PRUNED_AHEAD);
+    return was_ahead ? claim->least_ms : claim->at.low_ms;
+}
+
 /* Both clocks must have passed the end of its retention, and the horizon must be behind it. */
 static void check_gone(struct ow_sim_run *run, const struct ow_model_claim *claim,
-                       const struct ow_model_class *class)
+                       int64_t claimed_ms, const struct ow_model_class *class)
 {
     const long long ref = (long long)claim->ref;
-    const int64_t claimed_ms = ow_model_claimed_ms(claim);
     const int64_t end_ms = claimed_ms + claim->retention_ms;
     if (class == NULL) {
         ow_run_fail(run, "pruned", "claim %lld is gone, and its class has no horizon", ref);
@@ -81,8 +114,9 @@ static int take_gone(struct ow_sim_run *run, const bool *kept, const struct ow_m
             if (claim->ref == 0 || kept[claim->ref]) {
                 continue;
             }
-            check_gone(run, claim, find(list, count, claim->retention_ms));
-            ow_model_prune(&run->model, claim);
+            const int64_t claimed_ms = claimed_ms_of(run, claim);
+            check_gone(run, claim, claimed_ms, find(list, count, claim->retention_ms));
+            ow_model_prune(&run->model, claim, claimed_ms);
             gone++;
         }
     }
@@ -128,8 +162,10 @@ static void check_horizon(struct ow_sim_run *run, const struct ow_model_class *c
     } else if (horizon_ms > before_ms &&
                (ow_sim_clock_window().high_ms < horizon_ms + class->retention_ms ||
                 !ow_observe_stream_passed(run, horizon_ms + class->retention_ms))) {
-        ow_run_fail(run, "horizon", "that of %lld minutes is %lld, less than a retention ago",
-                    minutes, (long long)horizon_ms);
+        ow_run_fail(run, "horizon",
+                    "that of %lld minutes is %lld, %lld ms less than a retention ago", minutes,
+                    (long long)horizon_ms,
+                    (long long)(horizon_ms + class->retention_ms - ow_sim_clock_window().high_ms));
     } else if (horizon_ms > before_ms && run->result->restarts == 1 && !run->clock_set_back &&
                first_kept_ms(&run->model, class->retention_ms) < horizon_ms) {
         ow_run_fail(run, "horizon", "that of %lld minutes is %lld, behind what is kept", minutes,

@@ -225,6 +225,20 @@ static void deadline__confirmed_too_long_ago_or_in_the_future__waits(void **stat
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 0);
 }
 
+/* 20 s later the wall clock says what it said then. */
+static void deadline__confirmed_before_the_clock_was_set_back__waits(void **state)
+{
+    (void)state;
+    start_overdue();
+    days.elapsed_ns += INT64_C(20000000000);
+    ow_worker_tick(worker);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
+    ow_worker_confirm_ends(worker);
+    days.elapsed_ns += INT64_C(15000000000);
+    ow_worker_tick(worker);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 0);
+}
+
 static void deadline__the_store_fails__ends_the_worker(void **state)
 {
     (void)state;
@@ -427,6 +441,7 @@ int ow_test_worker_edges(void)
         WITH_STORE(disk_full__without_threads__is_said),
         WITH_STORE(deadline__while_the_disk_is_full__waits),
         WITH_STORE(deadline__confirmed_too_long_ago_or_in_the_future__waits),
+        WITH_STORE(deadline__confirmed_before_the_clock_was_set_back__waits),
         WITH_STORE(deadline__the_store_fails__ends_the_worker),
         WITH_STORE(deadlines__of_more_than_a_slice__pass_without_a_record),
         WITH_STORE(tending__while_the_disk_is_full__waits),

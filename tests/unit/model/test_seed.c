@@ -58,7 +58,7 @@ static int stop(void **state)
 static const char *read_claim(const struct ow_machines *machines, const char *text,
                               struct ow_seed_claim *ret_claim)
 {
-    OW_JSON *object = json_loads(text, JSON_DECODE_ANY, NULL);
+    OW_JSON *object = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     assert_non_null(object);
     return ow_seed_read_claim(machines, &key, object, &arena, ret_claim);
 }
@@ -206,7 +206,7 @@ static void nothing_at_all__is_a_problem(void **state)
 
 static const char *read_entity(const char *text, struct ow_seed_entity *ret_entity)
 {
-    OW_JSON *object = json_loads(text, JSON_DECODE_ANY, NULL);
+    OW_JSON *object = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     assert_non_null(object);
     return ow_seed_entity_read(orders.list[0], object, &arena, ret_entity);
 }
