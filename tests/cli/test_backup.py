@@ -289,7 +289,7 @@ def main():
         what_is_refused(folder, config, db)
         at_rest(folder, config, db)
         where_the_disk_is_full(folder, config)
-        enlarge(db, 512)
+        enlarge(db, 256)
         worker = Worker(folder, config, db)
         what_the_socket_says(worker, db)
         hostile_requests(worker, folder)
