@@ -272,11 +272,11 @@ static bool confirm_ends_if_due(struct ow_consumer *consumer)
         !ow_worker_is_deadline_due(consumer->worker)) {
         return false;
     }
-    consumer->confirm_ns = now_ns;
     submit_chunk(consumer);
     if (!submit_ends(consumer)) {
         return false;
     }
+    consumer->confirm_ns = now_ns;
     ow_worker_confirm_ends(consumer->worker);
     return true;
 }
@@ -284,7 +284,7 @@ static bool confirm_ends_if_due(struct ow_consumer *consumer)
 /*
  * Runs that begin and end within seconds may be all that a store ever sees: so what is over goes
  * before the end. What is sealed only now may be due by the wall clock, and then the ends must be
- * confirmed first.
+ * confirmed first, and be known to the apply thread.
  */
 static void prune_at_end(struct ow_consumer *consumer)
 {
@@ -294,7 +294,8 @@ static void prune_at_end(struct ow_consumer *consumer)
     while (more && ow_consume_elapsed_ns(consumer) < until_ns && !ow_consume_must_stop(consumer) &&
            ow_worker_status(consumer->worker, &err) == OW_OK) {
         ow_consume_beat(consumer, "waiting until what is over is pruned");
-        more = !ow_worker_prune(consumer->worker, POLL_MS);
+        more = !ow_worker_drain(consumer->worker, POLL_MS) ||
+               !ow_worker_prune(consumer->worker, POLL_MS);
         more = confirm_ends_if_due(consumer) || more;
     }
 }

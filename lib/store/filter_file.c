@@ -8,7 +8,7 @@
 
 enum { VERSION = 2 /* of the words' meaning */, BUCKETS_MAX = 1 << 15, PIECES_MAX = 1 << 20 };
 
-static const int64_t ID_MAX = INT64_C(1) << 62;
+#define ID_MAX (INT64_C(1) << 62)
 
 /* The front of `bits`; then the numbers of the buckets, then the cells. */
 struct head {

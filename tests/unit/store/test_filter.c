@@ -45,8 +45,8 @@ static void damage(struct ow_story *story)
         "UPDATE ow_filter SET checksum = checksum + 1 WHERE id % 3 = 0",
         "UPDATE ow_filter SET first_bucket = first_bucket + 1",
         "UPDATE ow_filter SET last_bucket = last_bucket + 1",
-        "UPDATE ow_filter SET chunk = chunk + 1 WHERE id % 2 = 1",
-        "UPDATE ow_filter SET id = id + 1000 WHERE id % 2 = 1",
+        "UPDATE ow_filter SET chunk = chunk + 1000 WHERE id % 2 = 1",
+        "UPDATE ow_filter SET id = id + 1000000 WHERE id % 2 = 1",
         "INSERT OR REPLACE INTO ow_filter SELECT id, first_bucket, last_bucket, chunk + 1,"
         " checksum, bits FROM ow_filter",
         "INSERT OR REPLACE INTO ow_filter SELECT id + 7, first_bucket, last_bucket, chunk,"
