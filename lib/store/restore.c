@@ -172,6 +172,19 @@ static enum ow_status copy_from(struct ow_restore *restore, struct ow_sql *sourc
     return status;
 }
 
+/* A copy from before an update of this program: it is checked as what it is going to be. */
+static enum ow_status migrate(struct ow_restore *restore, struct ow_err *err)
+{
+    struct ow_sql *sql = &restore->copy->copy;
+    struct ow_seal_before before;
+    int64_t from_version = 0;
+    OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
+    OW_TRY(ow_seal_marks_begin(sql, &before, err));
+    OW_TRY(ow_store_migrate(sql, &from_version, err));
+    OW_TRY(ow_seal_marks_end(sql, &before, err));
+    return ow_sql_commit(sql, err);
+}
+
 static enum ow_status copy(struct ow_restore *restore, struct ow_err *err)
 {
     struct ow_sql source = {0};
@@ -264,6 +277,7 @@ static enum ow_status begin(struct ow_restore *restore, struct ow_err *err)
     OW_TRY(copy(restore, err));
     tell(restore, "checking every page", 0, 0);
     OW_TRY(ow_backup_check(restore->copy, "integrity_check", err));
+    OW_TRY(soften(migrate(restore, err)));
     OW_TRY(soften(read_facts(restore, replaced_id, err)));
     return verify(restore, err);
 }

@@ -133,7 +133,7 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
     OW_TRY(ow_sql_open(&store->sql, store->path, OW_SQL_OWNER, err));
     OW_TRY(ow_store_identify(&store->sql, store->path, &kind,
                              err)); /* before the pragmas write to the file */
-    if (kind == OW_STORE_KIND_OURS && !options->restored) {
+    if (kind != OW_STORE_KIND_EMPTY && !options->restored) {
         OW_TRY(refuse_backup(store, err));
     }
     OW_TRY(settle(store, kind, err));

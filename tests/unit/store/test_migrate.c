@@ -1,6 +1,7 @@
 #include "groups.h"
 #include "store/claims_survey.h"
 #include "store/explain.h"
+#include "store/restore.h"
 #include "store/verify.h"
 #include "support/store/fault_vfs.h"
 #include "support/store/store_fixture.h"
@@ -156,6 +157,41 @@ static void store_readers__version_1__say_what_to_do(void **state)
     ow_fixture_done(&fixture);
 }
 
+static void restore__copy_of_version_1__is_migrated_before_it_is_checked(void **state)
+{
+    (void)state;
+    struct ow_restore *made = NULL;
+    struct ow_fixture fixture;
+    make_v1(&fixture);
+    const char *copy = ow_arena_printf(&fixture.kept, "%s.copy", fixture.path);
+    assert_int_equal(rename(fixture.path, copy), 0);
+    const struct ow_restore_options options = {
+        .path = fixture.path, .from = copy, .clock = ow_clock_manual(&fixture.clock)};
+    if (ow_restore_begin(&options, &made, &fixture.err) != OW_OK ||
+        ow_restore_place(made, 0, &fixture.err) != OW_OK) {
+        fail_msg("%s", fixture.err.text);
+    }
+    ow_restore_free(made);
+    assert_int_equal(ow_fixture_i64(&fixture, "PRAGMA user_version"), 2);
+    must_be_whole(&fixture);
+    assert_int_equal(unlink(copy), 0);
+    ow_fixture_open(&fixture);
+    ow_fixture_done(&fixture);
+}
+
+/* A backup of before an update is a backup after it. */
+static void store_open__backup_of_version_1__is_refused(void **state)
+{
+    (void)state;
+    struct ow_fixture fixture;
+    make_v1(&fixture);
+    ow_fixture_exec(&fixture, "INSERT INTO ow_meta VALUES ('backup_at_ms', 5)");
+    assert_int_equal(ow_fixture_try_open(&fixture), OW_UNSAFE);
+    assert_non_null(strstr(fixture.err.text, "is a backup"));
+    assert_int_equal(ow_fixture_i64(&fixture, "PRAGMA user_version"), 1);
+    ow_fixture_done(&fixture);
+}
+
 /* True where the fault struck: then the file is of one version or the other, and whole, and the
  * next start goes on. */
 static bool migrate_with(const struct ow_fault *fault)
@@ -223,6 +259,8 @@ int ow_test_migrate(void)
         cmocka_unit_test(store_open__version_1_edited_by_hand__tells_it_afterwards_too),
         cmocka_unit_test(store_open__version_1_without_sums__is_sealed),
         cmocka_unit_test(store_readers__version_1__say_what_to_do),
+        cmocka_unit_test(restore__copy_of_version_1__is_migrated_before_it_is_checked),
+        cmocka_unit_test(store_open__backup_of_version_1__is_refused),
         cmocka_unit_test(store_open__disk_full_at_each_write_of_a_migration__is_old_or_new),
         cmocka_unit_test(store_open__io_error_at_each_write_of_a_migration__is_old_or_new),
         cmocka_unit_test(store_open__io_error_at_each_sync_of_a_migration__is_old_or_new),
