@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+static const int64_t never_ms = INT64_MIN / 2; /* each moment is far behind it */
+
 void ow_worker_lock(struct ow_worker *worker)
 {
     (void)pthread_mutex_lock(&worker->lock);
@@ -150,7 +152,7 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
     worker->options.apply.pulse = ow_watchdog_apply(options->watchdog);
     worker->rows_limit = options->batch_rows;
     worker->first_due_ms = INT64_MAX;
-    worker->ends_confirmed_ms = INT64_MIN / 2; /* never */
+    worker->ends_confirmed_ms = never_ms;
     init_ring(worker);
     ow_durables_init(&worker->durables);
     ow_jobs_init(&worker->jobs, wake, worker);
@@ -255,6 +257,13 @@ bool ow_worker_drain(struct ow_worker *worker, int timeout_ms)
 
 uint32_t ow_worker_next_generation(struct ow_worker *worker)
 {
+    /* What was said of the ends goes with the chunks that say it, and goes first: or it would seem
+     * to hold once they are dropped. */
+    ow_worker_lock(worker);
+    if (worker->applied < worker->ends_confirmed) {
+        worker->ends_confirmed_ms = never_ms;
+    }
+    ow_worker_unlock(worker);
     return atomic_fetch_add(&worker->generation, 1) + 1;
 }
 

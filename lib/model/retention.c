@@ -96,10 +96,9 @@ void ow_retention_compare_skew(const struct ow_retention_rule *rule, int64_t ske
     char skew[OW_DURATION_TEXT_MAX];
     char near[OW_DURATION_TEXT_MAX];
     char late[OW_DURATION_TEXT_MAX];
-    if (skew_ms >= kept.ms) {
-        return;
+    if (kept.event == NULL || skew_ms >= kept.ms) {
+        return; /* no machine was read, which is told elsewhere, or the configuration is refused */
     }
-    OW_INVARIANT(kept.event != NULL); /* a machine has events, and each a retention */
     (void)ow_duration_text(skew_ms, skew);
     (void)ow_duration_text(kept.ms, near);
     (void)ow_duration_text(kept.ms - skew_ms, late);

@@ -97,16 +97,19 @@ def first_of(db, outcome):
     return db.execute("SELECT topic, partition, first_offset FROM ow_ledger WHERE outcome = ? ORDER BY 1, 2, 3 LIMIT 1", (outcome,)).fetchone()
 
 
+# Of these messages the duplicates would be examples too, and there is no room for all of them.
+SEEN_AGAIN = "(SELECT ref FROM ow_sighting WHERE ref IS NOT NULL)"
+
+
 def claim_of(db, outcome):
     """(place, ref) of a record with that outcome."""
-    if outcome == "applied":
-        row = db.execute("SELECT topic, partition, offset, seq FROM ow_history WHERE via = 'kafka' ORDER BY seq LIMIT 1 OFFSET 50").fetchone()
-    elif outcome == "stale":
-        row = db.execute("SELECT topic, partition, offset, ref FROM ow_sighting WHERE cause = 'stale' LIMIT 1 OFFSET 3").fetchone()
-    elif outcome == "parked":
-        row = db.execute("SELECT topic, partition, offset, id FROM ow_parked LIMIT 1").fetchone()
-    else:
-        row = db.execute("SELECT topic, partition, offset, id FROM ow_quarantine WHERE reason = ? LIMIT 1", (outcome,)).fetchone()
+    seen = SEEN_AGAIN
+    row = db.execute({
+        "applied": "SELECT topic, partition, offset, seq FROM ow_history WHERE via = 'kafka' AND seq NOT IN %s ORDER BY seq LIMIT 1 OFFSET 50" % seen,
+        "stale": "SELECT topic, partition, offset, ref FROM ow_sighting GROUP BY ref HAVING count(*) = 1 AND cause = 'stale' LIMIT 1 OFFSET 3",
+        "parked": "SELECT topic, partition, offset, id FROM ow_parked WHERE id NOT IN %s LIMIT 1" % seen,
+        "illegal": "SELECT topic, partition, offset, id FROM ow_quarantine WHERE reason = 'illegal' AND id NOT IN %s LIMIT 1" % seen,
+    }[outcome]).fetchone()
     return place_of(row[:3]), row[3]
 
 
@@ -130,7 +133,7 @@ def other_key(outcome):
 def conflict_made_equal(db):
     """The claim gets the fingerprint of the record that conflicted with it."""
     row = db.execute("SELECT topic, partition, offset, conflict_ref, conflict_fingerprint FROM ow_quarantine WHERE reason = 'conflict'"
-                     " ORDER BY id LIMIT 1").fetchone()
+                     " AND conflict_ref NOT IN " + SEEN_AGAIN + " ORDER BY id LIMIT 1").fetchone()
     db.execute("UPDATE ow_claims SET fingerprint = ? WHERE ref = ?", (row[4], row[3]))
     return place_of(row[:3])
 

@@ -348,6 +348,17 @@ static void compare(struct ow_sim_run *run, const struct look *look)
     }
 }
 
+/*
+ * What is written next is of no earlier time. But what a fault has struck may be there already, and
+ * show only when the file is opened again: a COMMIT that failed is unknown.
+ */
+static void begin_window(void)
+{
+    if (ow_vfs_struck() == NULL) {
+        ow_sim_clock_begin_window();
+    }
+}
+
 void ow_observe(struct ow_sim_run *run)
 {
     struct ow_observer *observer = &run->observer;
@@ -356,7 +367,7 @@ void ow_observe(struct ow_sim_run *run)
         return;
     }
     if (observer->changes == ow_vfs_changes() + 1) {
-        ow_sim_clock_begin_window(); /* what is written next is of no earlier time */
+        begin_window();
         return;
     }
     struct look look = {0};
@@ -382,6 +393,6 @@ void ow_observe(struct ow_sim_run *run)
     run->result->batches += look.batch - observer->batch;
     observer->batch = look.batch;
     observer->changes = ow_vfs_changes() + 1;
-    ow_sim_clock_begin_window();
+    begin_window();
     ow_run_trace(run, "batch %lld ref %lld", (long long)look.batch, (long long)look.next_ref);
 }

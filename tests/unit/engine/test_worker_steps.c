@@ -158,6 +158,30 @@ static void deadline__while_records_keep_coming__passes(void **state)
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
 }
 
+static void submit_end(int64_t offset)
+{
+    struct ow_chunk *const chunk = next_chunk();
+    const struct ow_record end = {.topic = OW_SLICE("order-events"), .offset = offset};
+    assert_true(ow_chunk_add_end(chunk, &end));
+    ow_worker_submit(ow_crank.worker, chunk);
+}
+
+/* The partition has more, the broker says; but that is dropped with the assignment. */
+static void deadline__of_ends_that_were_dropped__waits(void **state)
+{
+    (void)state;
+    assign(OW_RESUME_START, 0);
+    submit(ow_engine_event(fixture, "d", "order.dispatched", "A", ""), 0);
+    submit_end(1);
+    ow_crank_turn_all();
+    ow_crank.now_ms += OW_PARK_DEADLINE_MS_DEFAULT;
+    submit_end(OW_CHUNK_NO_END);
+    ow_worker_confirm_ends(ow_crank.worker);
+    (void)ow_worker_next_generation(ow_crank.worker);
+    ow_crank_turn_all();
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
+}
+
 static void disk_full__told_to_stop__is_not_waited_out(void **state)
 {
     (void)state;
@@ -213,6 +237,7 @@ int ow_test_worker_steps(void)
         WITH_STORE(batch__that_must_be_small__leaves_the_rest_to_the_next),
         WITH_STORE(batch__never_reaches_across_an_assignment),
         WITH_STORE(deadline__while_records_keep_coming__passes),
+        WITH_STORE(deadline__of_ends_that_were_dropped__waits),
         WITH_STORE(disk_full__told_to_stop__is_not_waited_out),
         WITH_STORE(drain__with_no_time_left__says_that_something_is_on_its_way),
         WITH_STORE(drain__behind_a_worker_that_has_failed__says_so_at_once),

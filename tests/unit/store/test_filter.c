@@ -151,7 +151,7 @@ static void start_merge(struct ow_story *story)
     ow_story_init(story, 6, 5);
     ow_story_take(story, 1, 5);
     story->fixture.clock.now_ms++; /* the first one's time is over before that of the others */
-    ow_story_take(story, 1, 5 * (OW_FILTER_MERGE - 1));
+    ow_story_take(story, 1, (size_t)5 * (OW_FILTER_MERGE - 1));
     while (story->fixture.store->filters.jobs[1].last_bytes == 0) {
         assert_true(ow_story_tend(story, INT64_MIN, 5));
     }
@@ -212,7 +212,7 @@ static void build__merge_of_pieces__each_key_is_asked_in_one_filter(void **state
     ow_story_init(&story, 7, 5);
     story.fixture.piece_claims = 3;
     ow_story_reopen(&story);
-    ow_story_take(&story, 1, 5 * OW_FILTER_MERGE);
+    ow_story_take(&story, 1, (size_t)5 * OW_FILTER_MERGE);
     const struct ow_filters *filters = &story.fixture.store->filters;
     int cut = 0;
     while (ow_story_tend(&story, INT64_MIN, 7)) {
@@ -237,7 +237,7 @@ static void build__merge_that_fails_at_its_end__leaves_what_it_was_made_of(void 
     struct ow_story story;
     ow_story_init(&story, 8, 5);
     story.fixture.piece_claims = 3;
-    ow_story_take(&story, 1, 5 * OW_FILTER_MERGE);
+    ow_story_take(&story, 1, (size_t)5 * OW_FILTER_MERGE);
     ow_fixture_close(&story.fixture);
     ow_fixture_exec(&story.fixture,
                     "INSERT INTO ow_claims SELECT (SELECT min(bucket) + 1 FROM ow_claims), key,"
