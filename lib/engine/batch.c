@@ -173,9 +173,6 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
     ow_position_handled(position, &apply->partitions.work, record->offset, decision.outcome);
     partition->last_handled = record;
     partition->at_end = false;
-    if (record->timestamp_ms >= 0) {
-        partition->last_timestamp_ms = record->timestamp_ms;
-    }
     count_totals(totals, &decision, judging.reread);
     return OW_OK;
 }

@@ -113,6 +113,9 @@ void ow_partitions_settle(struct ow_partitions *partitions)
         ow_arena_reset(&partition->settled_runs);
         ow_position_copy(&partition->settled, &partition->settled_runs, &partition->working);
         partition->settled.stored = true;
+        if (partition->last_handled != NULL && partition->last_handled->timestamp_ms >= 0) {
+            partition->last_timestamp_ms = partition->last_handled->timestamp_ms;
+        }
         partition->has_committed =
             partition->has_committed && partition->settled.seen_committed >= 0;
         partition->touched = false;

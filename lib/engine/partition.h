@@ -20,7 +20,7 @@ struct ow_partition {
     bool assigned;
     bool check_anchor; /* the next record below next_offset is compared with the anchor */
     bool at_end;
-    int64_t last_timestamp_ms;            /* of the last handled record; INT64_MIN: none */
+    int64_t last_timestamp_ms;            /* of the last settled record; INT64_MIN: none */
     const struct ow_record *last_handled; /* in this batch */
     bool has_committed; /* our own commit has replaced the committed offset that was seen */
     struct ow_durable_entry *durable_entry; /* durable.h's */

@@ -244,6 +244,39 @@ static void batch__after_another_process_took_over__is_unsafe(void **state)
     assert_int_equal(next_offset(), 4);
 }
 
+static int64_t stream_ms(void)
+{
+    return ow_partitions_stream_time_ms(&bench.apply.partitions, 5000, false);
+}
+
+static enum ow_status run_at(int64_t offset, const char *value, int64_t timestamp_ms)
+{
+    struct ow_record record = ow_engine_story(bench.fixture, offset);
+    record.value = ow_slice_of(value);
+    record.timestamp_ms = timestamp_ms;
+    ow_chunk_reset(&bench.chunk, 1);
+    ow_engine_put(bench.fixture, &bench.chunk, record, offset);
+    return run_chunk();
+}
+
+/* It may be dropped instead of tried again, and then nothing was read up to there. */
+static void batch__that_was_rolled_back__does_not_move_the_stream_time(void **state)
+{
+    (void)state;
+    assign(1, OW_RESUME_START, 0);
+    must(run_at(0, "malformed", 1000));
+    assert_int_equal(stream_ms(), 1000);
+    ow_fixture_exec(bench.fixture, "CREATE TRIGGER q BEFORE INSERT ON ow_quarantine BEGIN"
+                                   " SELECT raise(ABORT, 'no more'); END");
+    assert_int_equal(run_at(1, "malformed", 2000), OW_FAILED);
+    assert_int_equal(stream_ms(), 1000);
+    ow_fixture_exec(bench.fixture, "DROP TRIGGER q");
+    must(run_at(1, "malformed", 2000));
+    assert_int_equal(stream_ms(), 2000);
+    must(run_at(2, "malformed", -1)); /* of a time that is not known */
+    assert_int_equal(stream_ms(), 2000);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_apply_edges(void)
@@ -258,6 +291,7 @@ int ow_test_apply_edges(void)
         WITH_STORE(poison__that_cannot_be_quarantined_either__stops_and_names_the_record),
         WITH_STORE(poison__by_a_trigger_that_rolls_everything_back__stops_and_loses_nothing),
         WITH_STORE(batch__after_another_process_took_over__is_unsafe),
+        WITH_STORE(batch__that_was_rolled_back__does_not_move_the_stream_time),
     };
     return cmocka_run_group_tests_name("apply_edges", tests, NULL, NULL);
 }
