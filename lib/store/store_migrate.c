@@ -13,8 +13,8 @@ enum ow_status ow_store_migrate(struct ow_sql *sql, int64_t *ret_from, struct ow
     OW_REQUIRE(ow_sql_in_transaction(sql));
     OW_TRY(ow_sql_query_i64(sql, "PRAGMA user_version", ret_from, err));
     OW_ENSURE(*ret_from >= 1);
-    for (int64_t version = *ret_from; version < OW_STORE_SCHEMA_VERSION; version++) {
-        OW_TRY(ow_sql_exec(sql, steps[version - 1], err));
+    for (size_t done = (size_t)*ret_from - 1; done < STEPS; done++) {
+        OW_TRY(ow_sql_exec(sql, steps[done], err));
     }
     return OW_OK;
 }
