@@ -94,6 +94,7 @@ static void take_claim(struct ow_world *world, const struct ow_event *event, str
 {
     claim->taken = claim->fresh = true;
     claim->ref = world->next_ref++;
+    claim->retention_ms = event->event->claim->retention_ms; /* another type may have wanted it */
     claim->timestamp_ms = event->record->timestamp_ms;
     claim->channel = ow_record_channel(event->record->topic);
     memcpy(claim->fingerprint, event->fingerprint, OW_FINGERPRINT_BYTES);
@@ -236,6 +237,7 @@ bool ow_decide_seed_claim(struct ow_world *world, const struct ow_seed_claim *se
     }
     claim->taken = claim->fresh = true;
     claim->ref = world->next_ref++;
+    claim->retention_ms = seed->retention_ms;
     memcpy(claim->fingerprint, seed->fingerprint, OW_FINGERPRINT_BYTES);
     /* The row that owns the claim, as a stale one's does. */
     ow_judge_add_sighting(world, claim->ref, OW_SEED_NAME, &seed->record);

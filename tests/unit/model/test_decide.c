@@ -11,10 +11,12 @@ static struct ow_decoder decoder;
 static struct ow_world world;
 static int64_t next_offset;
 
-/* Of the same topic: an event with two transitions that read different pointers. */
+/* Of the same topic and the same keys, which are kept for a day: an event with two transitions that
+ * read different pointers. */
 static const char things[] =
     "machine: things\nversion: 1\ntopics: [order-events]\n"
     "message: { format: cloudevents, entity: /data/order_id }\n"
+    "claim: { space: shop, retention: 1d }\n"
     "entity: { table: things, key: thing_id, columns: { n: integer } }\n"
     "states: { made: {} }\n"
     "events: { thing.changed: [ { from: none, to: made, set: { n: /data/n } },\n"
@@ -232,6 +234,20 @@ static void claim_taken__reread__leaves_no_sighting(void **state)
     assert_decided(judge("1", "order.created", MONEY, &reread), OW_OUTCOME_DUPLICATE,
                    OW_REASON_NONE, 0);
     assert_null(world.sightings);
+}
+
+/* Somebody else's id, which was read again before: whose claims are kept for another time. */
+static void claim_free__wanted_by_another_type_before__is_of_the_one_that_takes_it(void **state)
+{
+    enum { A_DAY_MS = 86400000 };
+    (void)state;
+    const struct ow_judging reread = {.horizon_ms = INT64_MIN, .reread = true};
+    assert_decided(judge("1", "order.created", MONEY, &reread), OW_OUTCOME_DUPLICATE,
+                   OW_REASON_NONE, 0);
+    assert_decided(judge("1", "thing.changed", ",\"n\":1,\"m\":0", &plain), OW_OUTCOME_APPLIED,
+                   OW_REASON_NONE, 1);
+    assert_null(world.claims->next);
+    assert_int_equal(world.claims->retention_ms, A_DAY_MS);
 }
 
 static void before_the_horizon__is_expired_and_owns_its_claim(void **state)
@@ -467,6 +483,7 @@ int ow_test_decide(void)
         WITH_WORLD(claim_taken__other_fingerprint__is_conflict),
         WITH_WORLD(claim_taken__another_rule_number__is_duplicate),
         WITH_WORLD(claim_taken__reread__leaves_no_sighting),
+        WITH_WORLD(claim_free__wanted_by_another_type_before__is_of_the_one_that_takes_it),
         WITH_WORLD(before_the_horizon__is_expired_and_owns_its_claim),
         WITH_WORLD(business_key_stored__equal_values__is_stale),
         WITH_WORLD(business_key_stored__other_values__is_business_key),
