@@ -161,6 +161,7 @@ enum ow_status ow_apply_batch(struct ow_apply *apply, struct ow_chunk *const *ch
         ow_batch_roll_back(apply);
         return status;
     }
+    ow_suspects_pass(apply->options.suspects, totals.records - apply->totals.records);
     totals.batches = apply->totals.batches;
     apply->totals = totals;
     return take_ends(apply, chunks, count, err);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "engine/worker_internal.h"
+#include "store/inflight.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -162,6 +163,10 @@ enum ow_status ow_worker_start(const struct ow_worker_options *options,
                              worker->apply.generation);
         worker->first_due_ms = ow_apply_first_due_ms(&worker->apply);
         tell_death(&worker->apply.last_death);
+        status =
+            ow_inflight_refuse(options->apply.suspects, ow_store_path(options->apply.store), err);
+    }
+    if (status == OW_OK) {
         status = start_threads(worker, err);
     }
     if (status != OW_OK) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static const uint8_t magic[16] = "onceward notes\n";
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static bool is_place(const struct ow_place *place)
 {
@@ -182,6 +182,32 @@ static uint32_t accuse(struct ow_suspects *suspects, const struct ow_slot *slot,
     return ++suspects->accused[at].deaths;
 }
 
+/* Each time that a record is to be handled otherwise than before: one that cannot be quarantined
+ * either, however it is tried, is no better. */
+static void convict(struct ow_suspects *suspects, uint32_t deaths)
+{
+    if (deaths % OW_SUSPECT_DEATHS == 0) {
+        suspects->convictions++;
+        suspects->passed = 0;
+    }
+}
+
+bool ow_suspects_are_too_many(const struct ow_suspects *suspects)
+{
+    return suspects->convictions >= OW_SUSPECT_CONVICTIONS;
+}
+
+void ow_suspects_pass(struct ow_suspects *suspects, int64_t records)
+{
+    if (suspects == NULL || suspects->convictions == 0) {
+        return;
+    }
+    suspects->passed += records;
+    if (suspects->passed >= OW_SUSPECT_REDEEMING) {
+        suspects->convictions = 0;
+    }
+}
+
 /* Forgets the partitions in which nothing is suspected, and what was handed out. */
 static bool sift(struct ow_suspects *suspects, const struct ow_position *positions, bool died)
 {
@@ -258,6 +284,7 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
     acquit(suspects, positions, controlled ? &slot->place : NULL);
     if (alone && !controlled) {
         ret_death->deaths = accuse(suspects, slot, stage);
+        convict(suspects, ret_death->deaths);
     }
     const bool are_old = sift(suspects, positions, together);
     suspects->deaths = are_old ? suspects->deaths + together : together;
@@ -273,6 +300,7 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
 void ow_suspects_clear(struct ow_suspects *suspects)
 {
     suspects->deaths = suspects->accused_count = suspects->partition_count = 0;
+    suspects->convictions = 0;
     for (size_t i = 0; i < OW_SUSPECT_SLOTS; i++) {
         ow_slot_rest(&suspects->slots[i]);
     }

@@ -15,10 +15,13 @@
  * are, not during COMMIT), and before the try that could convict it the worker stands still for
  * OW_SUSPECT_CONTROL_MS with nothing in work: if the process dies then, it dies of something else,
  * and the record is acquitted. ARCHITECTURE 48 has the numbers.
+ * What kills the process with every record is no record's fault: after some convictions in a row
+ * there are no more of them, and nothing is begun.
  *
  * The notes are plain memory, mapped from a file by store/inflight.h, or anywhere in tests.
  * Threads: _adopt, _start, _clear while no other thread runs; a slot is its thread's; the
- * partitions are the poll thread's; everything else is not changed between _start and the end.
+ * partitions are the poll thread's, _pass is the apply thread's; everything else is not changed
+ * between _start and the end.
  * Trust: what _adopt gets may be anything; what it leaves is sound.
  */
 #ifndef OW_MODEL_SUSPECT_H
@@ -31,6 +34,11 @@
 enum {
     OW_SUSPECT_PATIENCE = 2, /* deaths of many together before they are handled one by one */
     OW_SUSPECT_DEATHS = 3,   /* deaths of one alone before it is convicted */
+    /* So many convictions, none more than so many records after the one before, and it is not the
+     * records: records of which a process dies are rare, and come in handfuls where one producer
+     * makes them; a fault of the build or of the machine hits each one, or each of a type. */
+    OW_SUSPECT_CONVICTIONS = 8,
+    OW_SUSPECT_REDEEMING = 1000,
     OW_SUSPECT_CONTROL_MS = 1000,
     OW_SUSPECT_SLOTS = 17, /* the apply thread's and 16 of decode threads */
     OW_SUSPECT_ACCUSED_MAX = 16,
@@ -80,7 +88,9 @@ struct ow_suspects {
     uint32_t version, bytes;
     char boot[40]; /* of the machine's start */
     char store_id[OW_STORE_ID_BYTES + 7];
-    uint32_t deaths; /* in a row, of many records together */
+    uint32_t deaths;      /* in a row, of many records together */
+    uint32_t convictions; /* in a row: fewer than REDEEMING records between one and the next */
+    int64_t passed;       /* records handled since the last one */
     uint32_t accused_count, partition_count;
     struct ow_slot slots[OW_SUSPECT_SLOTS]; /* the first is the apply thread's */
     struct ow_accused accused[OW_SUSPECT_ACCUSED_MAX];
@@ -109,6 +119,10 @@ struct ow_death {
 /* Draws the conclusions from the notes and begins new ones. positions: of the store, as it is. */
 void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *positions,
                        struct ow_death *ret_death);
+/* Whether so many were convicted that it cannot be the records: then nothing is to be begun. */
+bool ow_suspects_are_too_many(const struct ow_suspects *suspects);
+/* So many records were handled, and are durable. Takes NULL. */
+void ow_suspects_pass(struct ow_suspects *suspects, int64_t records);
 /* A clean stop: nobody is suspected of anything. */
 void ow_suspects_clear(struct ow_suspects *suspects);
 

@@ -109,6 +109,10 @@ static enum ow_status look_at_pages(struct look *look, const char *path, struct 
 static void look_at_accused(struct look *look, const char *path, const char *id)
 {
     const struct ow_suspects *suspects = ow_inflight_look(path, id, &look->arena);
+    struct ow_err refusal;
+    if (ow_inflight_refuse(suspects, path, &refusal) != OW_OK) {
+        ow_check_failed(look->check, OW_UNSAFE, "store", "%s", refusal.text);
+    }
     for (size_t i = 0; suspects != NULL && i < suspects->accused_count; i++) {
         const struct ow_accused *accused = &suspects->accused[i];
         const struct ow_slice topic = {accused->place.topic, accused->place.topic_len};

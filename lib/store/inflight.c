@@ -78,6 +78,21 @@ void ow_inflight_close(struct ow_inflight *inflight)
     }
 }
 
+enum ow_status ow_inflight_refuse(const struct ow_suspects *suspects, const char *store_path,
+                                  struct ow_err *err)
+{
+    if (suspects == NULL || !ow_suspects_are_too_many(suspects)) {
+        return OW_OK;
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "the process died of one record after another (%u verdicts of poison, with "
+                   "fewer than %d records between one and the next): it is not the records, so no "
+                   "more of them are quarantined. Look for what kills it with each of them: the "
+                   "build, a library, a machine file, a trigger, a limit of memory. Those before "
+                   "are in ow_quarantine as poison. To go on: delete '%s.inflight' and start again",
+                   (unsigned)suspects->convictions, (int)OW_SUSPECT_REDEEMING, store_path);
+}
+
 const struct ow_suspects *ow_inflight_look(const char *store_path, const char *store_id,
                                            struct ow_arena *arena)
 {

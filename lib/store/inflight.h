@@ -24,6 +24,11 @@ enum ow_status ow_inflight_open(const struct ow_store *store, struct ow_inflight
                                 struct ow_err *err) OW_MUST_USE;
 void ow_inflight_close(struct ow_inflight *inflight);
 
+/* UNSAFE where the process died of record after record, so that it is none of them; says how to go
+ * on. Takes NULL notes. */
+enum ow_status ow_inflight_refuse(const struct ow_suspects *suspects, const char *store_path,
+                                  struct ow_err *err) OW_MUST_USE;
+
 /* For `check`, without changing the file: the notes of a store in the arena, or NULL where there
  * are none that hold. */
 const struct ow_suspects *ow_inflight_look(const char *store_path, const char *store_id,

@@ -59,8 +59,9 @@ class Killers:
         """The log with all of them, in order, in places next to each other or far apart."""
         log = list(log)
         near = self.chance.randrange(len(log))
+        # Only some next to each other: eight in a row would be no record's fault (OW_SUSPECT_CONVICTIONS).
         for i, steps in enumerate(self.placed):
-            at = near if i % 2 == 0 else self.chance.randrange(len(log))
+            at = near if i % 4 == 0 else self.chance.randrange(len(log))
             for step in steps:
                 log.insert(at, step)
                 at += 1 + self.chance.randrange(3)

@@ -23,7 +23,8 @@ static struct {
     struct ow_memory_broker *broker;
     struct ow_suspects *notes;
     size_t decode_threads;
-    int64_t count; /* records */
+    int64_t count;          /* records */
+    const char *kills_also; /* a trigger; NULL: nothing else */
 } bench;
 
 static int start(void **state)
@@ -42,6 +43,7 @@ static int start(void **state)
     bench.broker = ow_memory_broker_open();
     bench.decode_threads = THREADS;
     bench.count = 0;
+    bench.kills_also = NULL;
     ow_memory_broker_topic(bench.broker, "order-events", 1);
     ow_memory_broker_topic(bench.broker, "payment-events", 1);
     *state = fixture;
@@ -122,7 +124,9 @@ static void arm(struct ow_store *store)
         sqlite3_exec(store->sql.handle,
                      "CREATE TEMP TRIGGER deadly BEFORE INSERT ON main.payments"
                      " WHEN NEW.method = 'deadly' BEGIN SELECT die(); END",
-                     NULL, NULL, NULL) != SQLITE_OK) {
+                     NULL, NULL, NULL) != SQLITE_OK ||
+        (bench.kills_also != NULL &&
+         sqlite3_exec(store->sql.handle, bench.kills_also, NULL, NULL, NULL) != SQLITE_OK)) {
         _exit(2);
     }
 }
@@ -156,7 +160,7 @@ static void run_worker(void)
     (void)source->ops->close(source, 1000);
     if (status != OW_OK) {
         (void)fprintf(stderr, "%s\n", err.text);
-        _exit(1); /* a child that fails must not go on with the tests */
+        _exit(ow_status_exit_code(status)); /* a child must not go on with the tests */
     }
 }
 
@@ -181,6 +185,20 @@ static bool outlive(pid_t child)
     assert_int_equal(waitpid(child, &end, 0), child);
     assert_true(WIFSIGNALED(end) ? WTERMSIG(end) == SIGKILL : WEXITSTATUS(end) == 0);
     return !WIFSIGNALED(end);
+}
+
+/* Starts it until it ends by itself, with that status: how often it died. */
+static int supervise_until(int status)
+{
+    int deaths = 0;
+    int end = 0;
+    for (assert_true(waitpid(spawn(), &end, 0) > 0); WIFSIGNALED(end); deaths++) {
+        assert_int_equal(WTERMSIG(end), SIGKILL);
+        assert_true(deaths < 100);
+        assert_true(waitpid(spawn(), &end, 0) > 0);
+    }
+    assert_int_equal(WEXITSTATUS(end), status);
+    return deaths;
 }
 
 /* Starts it until it comes to the end: how often it died. */
@@ -389,6 +407,48 @@ static void careful__comes_to_the_same(void **state)
     must_be_content();
 }
 
+/* It is not the records: they stay where they are, whoever starts it again and again. */
+static void every_record_kills__a_few_are_quarantined__then_it_stops(void **state)
+{
+    (void)state;
+    for (char entity[] = "A"; entity[0] <= 'T'; entity[0]++) {
+        append_created(entity);
+    }
+    bench.kills_also = "CREATE TEMP TRIGGER history BEFORE INSERT ON main.ow_history_row BEGIN"
+                       " SELECT die(); END";
+    assert_int_equal(supervise_until(4),
+                     OW_SUSPECT_PATIENCE + OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(supervise_until(4), 0);
+    }
+    assert_int_equal(count("SELECT next_offset FROM ow_position WHERE topic = 'order-events'"),
+                     OW_SUSPECT_CONVICTIONS - 1);
+    assert_int_equal(count("SELECT count(*) FROM ow_quarantine WHERE reason = 'poison'"),
+                     OW_SUSPECT_CONVICTIONS - 1);
+    /* Repaired, but nobody has said so. */
+    bench.kills_also = NULL;
+    assert_int_equal(supervise_until(4), 0);
+    const char *store_id = ow_arena_text(&bench.fixture->kept, ow_slice_of(bench.notes->store_id));
+    memset(bench.notes, 0, sizeof(*bench.notes)); /* what a new file holds */
+    assert_int_equal(ow_suspects_adopt(bench.notes, "boot", store_id), OW_ADOPTED_NEW);
+    assert_int_equal(supervise_until(0), 0);
+    expect_handled(OW_SUSPECT_CONVICTIONS - 1);
+}
+
+/* Not even the bytes can be quarantined: nothing is skipped, and it does not die for ever. */
+static void every_transaction_kills__it_stops(void **state)
+{
+    (void)state;
+    append_story(0, 3);
+    bench.kills_also = "CREATE TEMP TRIGGER history BEFORE INSERT ON main.ow_history_row BEGIN"
+                       " SELECT die(); END;"
+                       "CREATE TEMP TRIGGER quarantine BEFORE INSERT ON main.ow_quarantine BEGIN"
+                       " SELECT die(); END";
+    assert_int_equal(supervise_until(4),
+                     OW_SUSPECT_PATIENCE + OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS);
+    assert_int_equal(count("SELECT count(*) FROM ow_quarantine"), 0);
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_careful(void)
@@ -402,6 +462,8 @@ int ow_test_careful(void)
         WITH_BENCH(a_woken_killer__is_found__and_its_neighbours_are_woken),
         WITH_BENCH(without_threads__it_is_found_too),
         WITH_BENCH(killed_at_random__no_innocent_is_quarantined),
+        WITH_BENCH(every_record_kills__a_few_are_quarantined__then_it_stops),
+        WITH_BENCH(every_transaction_kills__it_stops),
         WITH_BENCH(careful__comes_to_the_same),
     };
     return cmocka_run_group_tests_name("engine/careful", tests, NULL, NULL);

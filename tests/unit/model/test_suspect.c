@@ -183,6 +183,36 @@ static void partitions__more_than_there_is_room_for__are_not_watched(void **stat
     assert_int_equal(ow_suspect_notes->partition_count, OW_SUSPECT_PARTITIONS_MAX);
 }
 
+static void convicted__again_and_again__it_is_not_the_records(void **state)
+{
+    (void)state;
+    for (int64_t i = 0; i < OW_SUSPECT_CONVICTIONS; i++) {
+        assert_false(ow_suspects_are_too_many(ow_suspect_notes));
+        ow_suspects_pass(ow_suspect_notes, OW_SUSPECT_REDEEMING - 1);
+        ow_suspect_position.next_offset = i * 1000;
+        for (int deaths = 0; deaths < OW_SUSPECT_DEATHS; deaths++) {
+            (void)die_alone(OW_STAGE_APPLY, i * 1000);
+        }
+    }
+    assert_true(ow_suspects_are_too_many(ow_suspect_notes));
+    (void)ow_suspect_start_anew();
+    assert_true(ow_suspects_are_too_many(ow_suspect_notes));
+}
+
+static void convicted__far_from_each_other__each_is_a_case_of_its_own(void **state)
+{
+    (void)state;
+    for (int64_t i = 0; i < 3 * OW_SUSPECT_CONVICTIONS; i++) {
+        ow_suspect_position.next_offset = i * 1000;
+        for (int deaths = 0; deaths < OW_SUSPECT_DEATHS; deaths++) {
+            (void)die_alone(OW_STAGE_APPLY, i * 1000);
+        }
+        ow_suspects_pass(ow_suspect_notes, 1);
+        ow_suspects_pass(ow_suspect_notes, OW_SUSPECT_REDEEMING - 1);
+    }
+    assert_false(ow_suspects_are_too_many(ow_suspect_notes));
+}
+
 static void cleared__nobody_is_suspected(void **state)
 {
     (void)state;
@@ -253,6 +283,8 @@ int ow_test_suspect(void)
         WITH_NOTES(woken__the_parked_one_is_accused__not_who_wakes_it),
         WITH_NOTES(accused__more_than_there_is_room_for__who_died_most_often_stays),
         WITH_NOTES(partitions__more_than_there_is_room_for__are_not_watched),
+        WITH_NOTES(convicted__again_and_again__it_is_not_the_records),
+        WITH_NOTES(convicted__far_from_each_other__each_is_a_case_of_its_own),
         WITH_NOTES(cleared__nobody_is_suspected),
         WITH_NOTES(adopted__of_others__is_begun_anew),
         WITH_NOTES(adopted__damaged_at_any_place__is_begun_anew_or_harmless),

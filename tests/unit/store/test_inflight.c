@@ -163,9 +163,8 @@ static void take_line(void *context, enum ow_check_level level, enum ow_status s
                       const char *subject, const char *text)
 {
     struct ow_fixture *fixture = context;
-    (void)status;
     (void)subject;
-    if (level == OW_CHECK_WARNING) {
+    if (level == OW_CHECK_WARNING || status == OW_UNSAFE) {
         (void)snprintf(fixture->err.text, sizeof(fixture->err.text), "%s", text);
     }
 }
@@ -189,6 +188,21 @@ static void check__tells_of_who_is_accused__and_changes_nothing(void **state)
     ow_inflight_close(&inflight);
 }
 
+static void check__tells_that_it_is_not_the_records(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    const struct ow_check check = {.line = take_line, .context = fixture};
+    struct ow_inflight inflight = open_notes(fixture);
+    inflight.suspects->convictions = OW_SUSPECT_CONVICTIONS - 1;
+    ow_store_check(fixture->path, NULL, &fixture->machines, &check);
+    assert_string_equal(fixture->err.text, "");
+    inflight.suspects->convictions = OW_SUSPECT_CONVICTIONS;
+    ow_store_check(fixture->path, NULL, &fixture->machines, &check);
+    assert_non_null(strstr(fixture->err.text, "it is not the records"));
+    assert_non_null(strstr(fixture->err.text, "store.db.inflight' and start again"));
+    ow_inflight_close(&inflight);
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int ow_test_inflight(void)
@@ -201,6 +215,7 @@ int ow_test_inflight(void)
         WITH_STORE(a_link__is_not_followed),
         WITH_STORE(a_folder_or_a_pipe__is_left_alone),
         WITH_STORE(check__tells_of_who_is_accused__and_changes_nothing),
+        WITH_STORE(check__tells_that_it_is_not_the_records),
     };
     return cmocka_run_group_tests_name("store/inflight", tests, NULL, NULL);
 }
