@@ -22,7 +22,8 @@ enum ow_status ow_apply_open(struct ow_apply *apply, const struct ow_apply_optio
     ow_partitions_load(&apply->partitions, positions);
     if (options->suspects != NULL) {
         apply->slot = &options->suspects->slots[0];
-        ow_suspects_start(options->suspects, positions, &apply->last_death);
+        ow_suspects_start(options->suspects, positions, ow_store_epoch(options->store),
+                          &apply->last_death);
     }
     return OW_OK;
 }

@@ -131,15 +131,28 @@ struct ow_suspect_partition *ow_suspects_partition(struct ow_suspects *suspects,
     return added;
 }
 
-/* Where the store is; 0 where it knows nothing of the partition. */
+/* NULL where the store knows nothing of the partition. */
+static const struct ow_position *find_position(const struct ow_position *positions,
+                                               const struct ow_place *place)
+{
+    while (positions != NULL && !is_at(place, positions->topic, positions->partition)) {
+        positions = positions->next;
+    }
+    return positions;
+}
+
 static int64_t position_at(const struct ow_position *positions, const struct ow_place *place)
 {
-    for (; positions != NULL; positions = positions->next) {
-        if (is_at(place, positions->topic, positions->partition)) {
-            return positions->next_offset;
-        }
-    }
-    return 0;
+    const struct ow_position *position = find_position(positions, place);
+    return position == NULL ? 0 : position->next_offset;
+}
+
+/* Whether what is there now is another topic than that which the notes are of. */
+static bool is_replaced(const struct ow_suspects *suspects, const struct ow_position *positions,
+                        const struct ow_place *place)
+{
+    const struct ow_position *position = find_position(positions, place);
+    return position != NULL && position->began_epoch > suspects->epoch;
 }
 
 /* What the store has passed was not to blame, or is quarantined; and whoever was killed while
@@ -150,7 +163,8 @@ static void acquit(struct ow_suspects *suspects, const struct ow_position *posit
     size_t kept = 0;
     for (size_t i = 0; i < suspects->accused_count; i++) {
         const struct ow_accused *accused = &suspects->accused[i];
-        if (accused->place.offset >= position_at(positions, &accused->place) &&
+        if (!is_replaced(suspects, positions, &accused->place) &&
+            accused->place.offset >= position_at(positions, &accused->place) &&
             (controlled == NULL || !is_same(&accused->place, controlled))) {
             suspects->accused[kept++] = *accused;
         }
@@ -215,6 +229,9 @@ static bool sift(struct ow_suspects *suspects, const struct ow_position *positio
     size_t kept = 0;
     for (size_t i = 0; i < suspects->partition_count; i++) {
         struct ow_suspect_partition partition = suspects->partitions[i];
+        if (is_replaced(suspects, positions, &partition.place)) {
+            continue;
+        }
         const int64_t next_offset = position_at(positions, &partition.place);
         if (partition.suspect_last < next_offset) {
             partition.suspect_last = -1;
@@ -267,9 +284,19 @@ static size_t count_working(struct ow_suspects *suspects, struct ow_slot **ret_l
     return count;
 }
 
-void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *positions,
-                       struct ow_death *ret_death)
+/* Whoever owns a store next has a higher epoch; else the file is another copy, whose epochs cannot
+ * be compared with those of the notes. */
+static void forget_other_copy(struct ow_suspects *suspects, int64_t epoch)
 {
+    if (suspects->epoch >= epoch) {
+        ow_suspects_clear(suspects);
+    }
+}
+
+void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *positions,
+                       int64_t epoch, struct ow_death *ret_death)
+{
+    forget_other_copy(suspects, epoch);
     struct ow_slot *slot = NULL;
     const size_t working = count_working(suspects, &slot);
     const uint32_t stage = working == 0 ? OW_STAGE_IDLE : atomic_load(&slot->stage);
@@ -282,7 +309,7 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
         ret_death->parked_id = slot->parked_id;
     }
     acquit(suspects, positions, controlled ? &slot->place : NULL);
-    if (alone && !controlled) {
+    if (alone && !controlled && !is_replaced(suspects, positions, &slot->place)) {
         ret_death->deaths = accuse(suspects, slot, stage);
         convict(suspects, ret_death->deaths);
     }
@@ -292,6 +319,7 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
         ret_death->deaths = suspects->deaths;
     }
     set_care(suspects, positions);
+    suspects->epoch = epoch;
     for (size_t i = 0; i < OW_SUSPECT_SLOTS; i++) {
         ow_slot_rest(&suspects->slots[i]);
     }

@@ -91,6 +91,7 @@ struct ow_suspects {
     uint32_t deaths;      /* in a row, of many records together */
     uint32_t convictions; /* in a row: fewer than REDEEMING records between one and the next */
     int64_t passed;       /* records handled since the last one */
+    int64_t epoch;        /* of the store's owner who took them */
     uint32_t accused_count, partition_count;
     struct ow_slot slots[OW_SUSPECT_SLOTS]; /* the first is the apply thread's */
     struct ow_accused accused[OW_SUSPECT_ACCUSED_MAX];
@@ -116,9 +117,11 @@ struct ow_death {
     int64_t parked_id;
     uint32_t deaths; /* of that record alone, or of many in a row */
 };
-/* Draws the conclusions from the notes and begins new ones. positions: of the store, as it is. */
+/* Draws the conclusions from the notes and begins new ones. positions: of the store, as it is;
+ * epoch: of its owner who starts. What began under the name of a topic since the notes were taken
+ * is another one (DESIGN 9), and they say nothing of it. */
 void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *positions,
-                       struct ow_death *ret_death);
+                       int64_t epoch, struct ow_death *ret_death);
 /* Whether so many were convicted that it cannot be the records: then nothing is to be begun. */
 bool ow_suspects_are_too_many(const struct ow_suspects *suspects);
 /* So many records were handled, and are durable. Takes NULL. */

@@ -407,6 +407,24 @@ static void careful__comes_to_the_same(void **state)
     must_be_content();
 }
 
+/* `positions adopt` since the deaths: what has the convict's place now is another record. */
+static void adopted_meanwhile__the_record_of_that_place_is_innocent(void **state)
+{
+    (void)state;
+    append_story(0, 3);
+    assert_int_equal(supervise(0), 0);
+    append_story(4, 7);
+    bench.notes->accused_count = 1;
+    bench.notes->accused[0] = (struct ow_accused){
+        .place = {.topic = "order-events", .topic_len = 12, .offset = 5},
+        .deaths = OW_SUSPECT_DEATHS
+    };
+    ow_fixture_exec(bench.fixture, "UPDATE ow_position SET began_epoch = 1000000"
+                                   " WHERE topic = 'order-events'");
+    assert_int_equal(supervise(0), 0);
+    assert_int_equal(count("SELECT count(*) FROM ow_history"), 8);
+}
+
 /* It is not the records: they stay where they are, whoever starts it again and again. */
 static void every_record_kills__a_few_are_quarantined__then_it_stops(void **state)
 {
@@ -462,6 +480,7 @@ int ow_test_careful(void)
         WITH_BENCH(a_woken_killer__is_found__and_its_neighbours_are_woken),
         WITH_BENCH(without_threads__it_is_found_too),
         WITH_BENCH(killed_at_random__no_innocent_is_quarantined),
+        WITH_BENCH(adopted_meanwhile__the_record_of_that_place_is_innocent),
         WITH_BENCH(every_record_kills__a_few_are_quarantined__then_it_stops),
         WITH_BENCH(every_transaction_kills__it_stops),
         WITH_BENCH(careful__comes_to_the_same),

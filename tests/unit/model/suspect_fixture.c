@@ -7,6 +7,7 @@
 
 struct ow_suspects *ow_suspect_notes;
 struct ow_position ow_suspect_position;
+int64_t ow_suspect_epoch;
 
 struct ow_record ow_suspect_record(int64_t offset)
 {
@@ -22,6 +23,7 @@ int ow_suspect_begin(void **state)
     assert_int_equal(
         ow_suspects_adopt(ow_suspect_notes, OW_SUSPECT_TEST_BOOT, OW_SUSPECT_TEST_STORE),
         OW_ADOPTED_NEW);
+    ow_suspect_epoch = 0;
     ow_suspect_position =
         (struct ow_position){.topic = OW_SLICE("t"), .partition = OW_SUSPECT_TEST_PARTITION};
     return 0;
@@ -41,7 +43,7 @@ struct ow_death ow_suspect_start_anew(void)
     assert_int_equal(
         ow_suspects_adopt(ow_suspect_notes, OW_SUSPECT_TEST_BOOT, OW_SUSPECT_TEST_STORE),
         OW_ADOPTED);
-    ow_suspects_start(ow_suspect_notes, &ow_suspect_position, &death);
+    ow_suspects_start(ow_suspect_notes, &ow_suspect_position, ++ow_suspect_epoch, &death);
     return death;
 }
 

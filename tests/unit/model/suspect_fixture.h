@@ -15,6 +15,7 @@ enum { OW_SUSPECT_TEST_PARTITION = 3 };
 
 extern struct ow_suspects *ow_suspect_notes;
 extern struct ow_position ow_suspect_position; /* where the store is */
+extern int64_t ow_suspect_epoch;               /* of the process that runs */
 
 /* For cmocka. */
 int ow_suspect_begin(void **state);

@@ -67,7 +67,7 @@ static void together__in_a_partition_that_the_store_does_not_know_yet(void **sta
     for (int i = 0; i < 2; i++) {
         ow_suspect_hand_out(50);
         ow_suspect_work(2, OW_STAGE_READ, 0, 51, 0);
-        ow_suspects_start(ow_suspect_notes, NULL, &death);
+        ow_suspects_start(ow_suspect_notes, NULL, ++ow_suspect_epoch, &death);
     }
     assert_int_equal(ow_suspect_care_of(0), OW_CARE_CAREFUL);
     assert_int_equal(ow_suspect_care_of(50), OW_CARE_CAREFUL);
@@ -213,6 +213,44 @@ static void convicted__far_from_each_other__each_is_a_case_of_its_own(void **sta
     assert_false(ow_suspects_are_too_many(ow_suspect_notes));
 }
 
+/* An operator adopted a topic that was made anew: its records have the offsets of others. */
+static void another_topic_under_the_name__its_records_are_innocent(void **state)
+{
+    (void)state;
+    (void)die_together(3);
+    (void)die_together(3);
+    (void)die_alone(OW_STAGE_APPLY, 7);
+    (void)die_alone(OW_STAGE_APPLY, 7);
+    ow_suspect_hand_out(20);
+    ow_suspect_work(0, OW_STAGE_APPLY, 7, 1, 0);
+    ow_suspect_position.began_epoch = ow_suspect_epoch + 1; /* `positions` owned the store */
+    ow_suspect_epoch++;
+    const struct ow_death death = ow_suspect_start_anew();
+    assert_true(death.alone);
+    assert_int_equal(death.deaths, 0);
+    assert_int_equal(ow_suspect_notes->accused_count, 0);
+    assert_int_equal(ow_suspect_care_of(7), OW_CARE_NONE);
+    assert_int_equal(ow_suspect_treatment_of(7), OW_TREATMENT_TRY);
+    /* From here on it is the topic that the notes are of. */
+    for (uint32_t deaths = 1; deaths <= 3; deaths++) {
+        assert_int_equal(die_alone(OW_STAGE_APPLY, 7).deaths, deaths);
+    }
+    assert_int_equal(ow_suspect_treatment_of(7), OW_TREATMENT_POISON);
+}
+
+/* A copy of the file was put back that counts its owners anew: what it knows of its topics may be
+ * younger than the notes and seem older. */
+static void another_copy_of_the_store__nobody_is_suspected(void **state)
+{
+    (void)state;
+    (void)die_alone(OW_STAGE_APPLY, 7);
+    (void)die_alone(OW_STAGE_APPLY, 7);
+    ow_suspect_epoch -= 2;
+    (void)ow_suspect_start_anew();
+    assert_int_equal(ow_suspect_notes->accused_count, 0);
+    assert_int_equal(die_alone(OW_STAGE_APPLY, 7).deaths, 1);
+}
+
 static void cleared__nobody_is_suspected(void **state)
 {
     (void)state;
@@ -252,7 +290,7 @@ static void adopted__damaged_at_any_place__is_begun_anew_or_harmless(void **stat
             bytes[at] = what == 0 ? 0 : what == 1 ? 0xff : (uint8_t)(bytes[at] ^ 0x80);
             struct ow_death death;
             (void)ow_suspects_adopt(damaged, OW_SUSPECT_TEST_BOOT, OW_SUSPECT_TEST_STORE);
-            ow_suspects_start(damaged, &ow_suspect_position, &death);
+            ow_suspects_start(damaged, &ow_suspect_position, ow_suspect_epoch, &death);
             assert_true(damaged->accused_count <= OW_SUSPECT_ACCUSED_MAX);
             assert_true(damaged->partition_count <= OW_SUSPECT_PARTITIONS_MAX);
             assert_int_equal(
@@ -285,6 +323,8 @@ int ow_test_suspect(void)
         WITH_NOTES(partitions__more_than_there_is_room_for__are_not_watched),
         WITH_NOTES(convicted__again_and_again__it_is_not_the_records),
         WITH_NOTES(convicted__far_from_each_other__each_is_a_case_of_its_own),
+        WITH_NOTES(another_topic_under_the_name__its_records_are_innocent),
+        WITH_NOTES(another_copy_of_the_store__nobody_is_suspected),
         WITH_NOTES(cleared__nobody_is_suspected),
         WITH_NOTES(adopted__of_others__is_begun_anew),
         WITH_NOTES(adopted__damaged_at_any_place__is_begun_anew_or_harmless),

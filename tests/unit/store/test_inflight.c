@@ -99,7 +99,7 @@ static void killed__the_next_process_has_its_notes(void **state)
     struct ow_inflight inflight = open_notes(fixture);
     struct ow_death death;
     assert_int_equal(inflight.adopted, OW_ADOPTED);
-    ow_suspects_start(inflight.suspects, NULL, &death);
+    ow_suspects_start(inflight.suspects, NULL, 1, &death);
     assert_true(death.alone);
     assert_int_equal(death.place.offset, 7);
     ow_inflight_close(&inflight);
@@ -179,7 +179,7 @@ static void check__tells_of_who_is_accused__and_changes_nothing(void **state)
     const struct ow_record record = {.topic = OW_SLICE("t"), .partition = 2, .offset = 7};
     struct ow_death death;
     ow_slot_work(&inflight.suspects->slots[0], OW_STAGE_APPLY, &record, 1, 0);
-    ow_suspects_start(inflight.suspects, NULL, &death);
+    ow_suspects_start(inflight.suspects, NULL, 1, &death);
     fixture->err.text[0] = '\0';
     ow_store_check(fixture->path, NULL, &fixture->machines, &check);
     assert_non_null(strstr(fixture->err.text, "the worker died 1 time(s) while t[2] offset 7 was"));
