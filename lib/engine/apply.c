@@ -182,6 +182,23 @@ static enum ow_status move_position(struct ow_apply *apply, struct ow_position *
     return OW_OK;
 }
 
+/*
+ * START and COMMITTED are planned by the group alone, and so may have been while the position of an
+ * assignment before was on its way to the store. What lies between would never be fetched, and
+ * would be taken for a gap that the log has.
+ */
+static enum ow_status refuse_gap(const struct ow_position *position,
+                                 const struct ow_assigned *assigned, struct ow_err *err)
+{
+    return assigned->offset <= position->next_offset
+               ? OW_OK
+               : ow_fail(err, OW_TEMPORARY,
+                         "%s[%d]: to be read from offset %lld on, as it was planned before the "
+                         "store knew that it had begun at %lld: the next start reads it from there",
+                         assigned->topic, (int)assigned->partition, (long long)assigned->offset,
+                         (long long)position->next_offset);
+}
+
 /* What an assignment does to one partition's position. */
 static enum ow_status take_assigned(struct ow_apply *apply, const struct ow_assigned *assigned,
                                     struct ow_err *err)
@@ -200,8 +217,8 @@ static enum ow_status take_assigned(struct ow_apply *apply, const struct ow_assi
     const bool moved =
         assigned->resume == OW_RESUME_REWOUND || assigned->resume == OW_RESUME_SKIPPED;
     if (partition->settled.stored && !moved) {
-        return OW_OK; /* START and COMMITTED were planned before the position became durable: it
-                         knows better */
+        /* The position became durable since: it knows better. */
+        return refuse_gap(&partition->settled, assigned, err);
     }
     if (!partition->settled.stored) {
         /* A first start that failed before its commit may have guessed another offset. */

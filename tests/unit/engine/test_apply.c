@@ -115,7 +115,7 @@ static void assignment__planned_before_the_position_was_durable__does_not_move_i
     must(run_story(1, 0, 3));
     assign(2, OW_RESUME_START, 0);
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT next_offset FROM ow_position"), 4);
-    assign(3, OW_RESUME_START, 9);
+    assign(3, OW_RESUME_COMMITTED, 3);
     must(run_story(3, 4, 4));
     assert_int_equal(ow_fixture_i64(bench.fixture, "SELECT applied FROM ow_position"), 5);
 }

@@ -138,6 +138,23 @@ static void batch__never_reaches_across_an_assignment(void **state)
     assert_int_equal(totals.same_offset, 0);
 }
 
+/* The first assignment begins where the topic ends, and its COMMIT takes long; the second one is
+ * planned meanwhile, and the topic has grown: what came in between would be taken for a gap. */
+static void assignment__planned_while_the_first_start_was_on_its_way__is_planned_anew(void **state)
+{
+    (void)state;
+    struct ow_err err = {.text = ""};
+    assign(OW_RESUME_START, 10);
+    ow_crank_turn();
+    assign(OW_RESUME_START, 20);
+    submit_story(20, 20);
+    ow_crank_turn_all();
+    assert_int_equal(ow_worker_status(ow_crank.worker, &err), OW_TEMPORARY);
+    assert_non_null(strstr(err.text, "order-events[0]: to be read from offset 20 on"));
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT next_offset FROM ow_position"), 10);
+    assert_int_equal(ow_worker_totals(ow_crank.worker).records, 0);
+}
+
 static void deadline__while_records_keep_coming__passes(void **state)
 {
     (void)state;
@@ -236,6 +253,7 @@ int ow_test_worker_steps(void)
         WITH_STORE(batch__by_the_time_it_takes__shrinks_or_stays_or_grows),
         WITH_STORE(batch__that_must_be_small__leaves_the_rest_to_the_next),
         WITH_STORE(batch__never_reaches_across_an_assignment),
+        WITH_STORE(assignment__planned_while_the_first_start_was_on_its_way__is_planned_anew),
         WITH_STORE(deadline__while_records_keep_coming__passes),
         WITH_STORE(deadline__of_ends_that_were_dropped__waits),
         WITH_STORE(disk_full__told_to_stop__is_not_waited_out),
