@@ -1,6 +1,7 @@
 /*
  * run_standby: `run --standby` while another process owns the store: what can be checked is checked
- * at once, then the lock is tried some 20 times a second, and nobody else is asked for anything.
+ * at once (or as soon as the store can be read), then the lock is tried some 20 times a second, and
+ * nobody else is asked for anything.
  *
  * Threads: the main thread, before there are others. Failure: what `run` would end with.
  */
@@ -17,8 +18,10 @@ struct ow_run_standby {
     struct ow_clock clock;
     const atomic_bool *stop; /* set by a signal handler, whose signal ends a sleep */
     bool waits;              /* it has waited */
+    bool is_checked;         /* all that can be, and it is fit */
     int64_t since_ns, said_ns;
-    struct ow_err owner; /* as it was said last */
+    struct ow_err owner;      /* as it was said last */
+    struct ow_err unanswered; /* why something could not be checked at the last look; "": it was */
     /* Why it waits no longer, where the store is not ours: a refusal, or OK where it was told to
      * stop. */
     enum ow_status status;

@@ -6,12 +6,14 @@ that: a worker whose broker is away owns its store all the same.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ONCEWARD", str(ROOT / "build/release/onceward"))
 O_CLOEXEC = 0o2000000
+F_OFD_SETLK = 37                                                # which Python 3.11 has no name for
 failed = 0
 
 
@@ -129,6 +132,42 @@ def is_checked_first(folder):
     must("a changed machine", bad.ends() == 4 and "raise it" in bad.said(), bad.said())
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """The locks of an owner that ends: its own, and inside it SQLite's while the last checkpoint takes its time."""
+    lock = os.open(folder / "orders.db.lock", os.O_RDWR | os.O_CLOEXEC)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.fcntl(lock, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            break
+        time.sleep(0.01)
+    db = sqlite3.connect(folder / "orders.db", isolation_level=None)
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        yield db
+    finally:
+        db.close()
+        os.close(lock)
+
+
+def waits_for_a_checkpoint(folder):
+    """SQLite's own lock is no reason to give up: what is to be checked is checked once it is free."""
+    with locked(folder) as db:
+        good = Worker(folder, "patient", "--standby")
+        bad = Worker(folder, "patient-changed", "--standby", config="changed-run.yaml")
+        for each in (good, bad):
+            must("it waits", each.says("event=standby ") and each.says("event=standby_unchecked"), each.said())
+            must("a lock within SQLite is waited for", each.process.poll() is None, each.said())
+        db.close()
+        must("it is checked after all", bad.ends() == 4 and "raise it" in bad.said(), bad.said())
+        must("who is fit goes on waiting", good.process.poll() is None and "event=takeover" not in good.said(), good.said())
+    must("it takes over", good.says("event=takeover"), good.said())
+    good.signal(signal.SIGKILL)
+    good.ends()
+
+
 def one_of_two_wins(folder, owner):
     waiting = [Worker(folder, f"standby{i}", "--standby") for i in range(2)]
     for each in waiting:
@@ -163,6 +202,7 @@ def main():
             waits_quietly(folder, owner)
             is_checked_first(folder)
             one_of_two_wins(folder, owner)
+            waits_for_a_checkpoint(folder)
         finally:
             owner.process.kill()
             owner.process.wait()
