@@ -20,6 +20,7 @@ import store         # noqa: E402
 HERE = pathlib.Path(__file__).resolve().parent
 MONEY = {"amount": 1299, "currency": "EUR"}
 TOGETHER, ALONE = 2, 3          # deaths among others, and of the record alone: OW_SUSPECT_PATIENCE, OW_SUSPECT_DEATHS
+CONVICTIONS = 8                 # OW_SUSPECT_CONVICTIONS; a killer takes two at most
 
 
 class Killers:
@@ -59,9 +60,8 @@ class Killers:
         """The log with all of them, in order, in places next to each other or far apart."""
         log = list(log)
         near = self.chance.randrange(len(log))
-        # Only some next to each other: eight in a row would be no record's fault (OW_SUSPECT_CONVICTIONS).
         for i, steps in enumerate(self.placed):
-            at = near if i % 4 == 0 else self.chance.randrange(len(log))
+            at = near if i % 2 == 0 else self.chance.randrange(len(log))
             for step in steps:
                 log.insert(at, step)
                 at += 1 + self.chance.randrange(3)
@@ -76,9 +76,10 @@ def build(world):
 
 
 def supervise(worker, library, most):
-    """Starts it until it comes to the end; how often it died, and the seconds that took."""
-    begin = time.monotonic()
-    for deaths in range(most + 1):
+    """Starts it until it comes to the end; how often it died, and the seconds that took. Where many killers come one after another it takes
+    them for no fault of theirs and stops: then we know better, and say so as an operator would."""
+    begin, deaths = time.monotonic(), 0
+    while deaths <= most:
         os.environ["LD_PRELOAD"] = str(library)
         try:
             worker.start()
@@ -87,10 +88,16 @@ def supervise(worker, library, most):
         if worker.process.wait(worker.world.chosen.timeout) == 0:
             worker.finish()
             return deaths, time.monotonic() - begin
+        if worker.process.returncode == 4 and "it is not the records" in worker.tail() and len(quarantined(worker)) >= (CONVICTIONS - 1) // 2:
+            print("stopped after %d deaths, and told to go on" % deaths, flush=True)
+            pathlib.Path(str(worker.db) + ".inflight").unlink()
+            most += TOGETHER + 2 * ALONE            # what is forgotten
+            continue
         if worker.process.returncode > 0:
             raise harness.Failure("ended with %d\n%s" % (worker.process.returncode, worker.tail()))
         said = [line for line in worker.tail().splitlines() if "died_in_work" in line or "event=poison" in line]
-        print("death %2d by signal %d: %s" % (deaths + 1, -worker.process.returncode, "; ".join(s.split(" ", 2)[-1] for s in said)),
+        deaths += 1
+        print("death %2d by signal %d: %s" % (deaths, -worker.process.returncode, "; ".join(s.split(" ", 2)[-1] for s in said)),
               flush=True)
     raise harness.Failure("died more than %d times\n%s" % (most, worker.tail()))
 
