@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ SESSION_MS = 3000
 WATCHDOG_S = 10
 PARTITIONS = 2
 WAIT_S = 60
+TAKEOVER_MAX_S = 10                                         # on a machine that does something else; a second is what is promised
 
 # Once the file exists that it is told, a write to the disk never ends.
 STUCK_C = """
@@ -221,8 +223,8 @@ def taken_over(world, orders):
     finally:
         store.kill()
     print("takeover, from kill -9 to the next record applied: %s s" % ", ".join("%.3f" % s for s in took), flush=True)
-    if min(took) >= 1:
-        raise harness.Failure("no takeover within a second: %s" % took)
+    if statistics.median(took) >= 1 or max(took) >= TAKEOVER_MAX_S:
+        raise harness.Failure("takeovers within a second, and none of %d s: %s" % (TAKEOVER_MAX_S, took))
 
 
 def frozen(world, orders):
