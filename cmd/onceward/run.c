@@ -82,6 +82,12 @@ static void open_inflight(struct run *run)
     }
 }
 
+static void tell_begin(const char *doing, void *context)
+{
+    const struct run *const run = context;
+    ow_pulse_beat(ow_watchdog_poll(run->watchdog), doing); /* NULL: it rests */
+}
+
 /* The store is still NULL where a standby was told to stop. */
 static enum ow_status open_store(struct run *run, const struct ow_kafka_options *source,
                                  struct ow_err *err)
@@ -95,7 +101,9 @@ static enum ow_status open_store(struct run *run, const struct ow_kafka_options 
                                                  ow_invocation_has(run->invocation, "restored"),
                                              .clock = run->clock,
                                              .wait_owner = waits ? ow_run_standby_wait : NULL,
-                                             .wait_context = &standby};
+                                             .wait_context = &standby,
+                                             .begins = tell_begin,
+                                             .begins_context = run};
     const enum ow_status status = ow_store_open(&options, &run->config.machines, &run->store, err);
     if (standby.status != OW_OK) {
         *err = standby.err;
@@ -297,12 +305,15 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
 static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_err *err)
 {
     struct ow_kafka_options source = source_options(run);
+    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
+    struct ow_pulse *const pulse = ow_watchdog_poll(run->watchdog);
     OW_TRY(open_store(run, &source, err));
     if (run->store == NULL) {
         return OW_OK; /* told to stop while it waited */
     }
+    ow_pulse_rest(pulse); /* what is asked of the brokers has deadlines of its own */
     OW_TRY(open_source(run, &source, err));
-    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
+    ow_pulse_beat(pulse, "starting the worker");
     OW_TRY(start_worker(run, err));
     start_admin(run);
     ow_log(OW_LOG_INFO, "started", "store=%s store_id=%s epoch=%lld group=%s",
@@ -312,7 +323,7 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
     OW_TRY(consume(run, err));
     const double seconds = (double)(ow_clock_elapsed_ns(&run->clock) - start_ns) / 1e9;
     const struct ow_totals totals = ow_worker_totals(run->worker);
-    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "stopping");
+    ow_pulse_beat(pulse, "stopping");
     stop_worker(run);
     ow_suspects_clear(run->inflight.suspects);
     ow_log(OW_LOG_INFO, "stopped", "records=%lld batches=%lld seconds=%.1f",
@@ -322,17 +333,24 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
                : OW_OK;
 }
 
-/* The store first, the client last and with a deadline: librdkafka may hang or crash in closing,
- * and may do so. */
+/*
+ * The store first, the client last and with a deadline: librdkafka may hang or crash in closing,
+ * and may do so. A clean end writes the WAL back and takes the time that this takes: who asked for
+ * it knows how long to wait.
+ */
 static void close_all(struct run *run, int exit_code)
 {
-    ow_pulse_beat(ow_watchdog_poll(run->watchdog), "closing the store");
+    struct ow_pulse *const pulse = ow_watchdog_poll(run->watchdog);
+    ow_pulse_beat(pulse, "closing the store");
     if (run->worker != NULL) {
         stop_worker(run);
     }
     ow_inflight_close(&run->inflight);
+    if (exit_code == 0) {
+        ow_pulse_rest(pulse);
+    }
     ow_store_close(run->store);
-    ow_pulse_rest(ow_watchdog_poll(run->watchdog)); /* the client has a deadline of its own */
+    ow_pulse_rest(pulse); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {
         ow_log(OW_LOG_WARN, "close_timeout", "ms=%d", CLOSE_MS);

@@ -36,6 +36,10 @@ struct ow_store_options {
      */
     bool (*wait_owner)(const struct ow_err *why, void *context);
     void *wait_context;
+    /* Told what begins, for a watchdog; doing is NULL before what takes as long as the store is
+     * large, or as its owner lasts. NULL: nobody is told. */
+    void (*begins)(const char *doing, void *context);
+    void *begins_context;
 };
 
 /*

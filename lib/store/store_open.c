@@ -7,12 +7,19 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
                                 struct ow_err *err);
 static enum ow_status settle(struct ow_store *store, enum ow_store_kind kind, struct ow_err *err);
 static enum ow_status create(struct ow_store *store, const char *hash_key_file, struct ow_err *err);
-static enum ow_status take_over(struct ow_store *store, struct ow_machines *machines,
-                                struct ow_err *err);
+static enum ow_status take_over(struct ow_store *store, const struct ow_store_options *options,
+                                struct ow_machines *machines, struct ow_err *err);
 static enum ow_status prepare(struct ow_store *store, const struct ow_machines *machines,
                               struct ow_err *err);
 static enum ow_status load(struct ow_store *store, const struct ow_machines *machines,
                            struct ow_err *err);
+
+static void begin(const struct ow_store_options *options, const char *doing)
+{
+    if (options->begins != NULL) {
+        options->begins(doing, options->begins_context);
+    }
+}
 
 /*
  * Before anything else in a connection. Each with its reason; measured and sourced in
@@ -69,9 +76,10 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     store->piece_claims = options->piece_claims == 0 ? OW_PIECE_CLAIMS : options->piece_claims;
     enum ow_status status = open_file(store, options, err);
     if (status == OW_OK) {
-        status = take_over(store, machines, err);
+        status = take_over(store, options, machines, err);
     }
     if (status == OW_OK) {
+        begin(options, "reading the store's filters");
         status = prepare(store, machines, err);
     }
     if (status == OW_OK) {
@@ -94,11 +102,15 @@ static enum ow_status own_file(struct ow_store *store, const struct ow_store_opt
 {
     for (;;) {
         ow_arena_reset(&store->arena);
+        begin(options, "taking the store's lock");
         OW_TRY(ow_store_path_check(options->path, &store->arena, &store->path, ret_exists, err));
         const enum ow_status status =
             ow_store_lock(store->path, &store->arena, &store->lock_fd, ret_last, err);
-        if (status != OW_TEMPORARY || options->wait_owner == NULL ||
-            !options->wait_owner(err, options->wait_context)) {
+        if (status != OW_TEMPORARY || options->wait_owner == NULL) {
+            return status;
+        }
+        begin(options, NULL);
+        if (!options->wait_owner(err, options->wait_context)) {
             return status;
         }
     }
@@ -127,6 +139,7 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
     enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
     OW_TRY(own_file(store, options, &exists, &last, err));
     store->suspect = last == OW_STORE_END_SUSPECT;
+    begin(options, "opening the store");
     if (!exists) {
         OW_TRY(ow_store_path_create(store->path, err));
     }
@@ -147,6 +160,7 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
         /* What the kernel has in memory need not be what is on the disk: write it again, then look.
          */
         OW_TRY(ow_sql_exec(&store->sql, "PRAGMA wal_checkpoint(TRUNCATE)", err));
+        begin(options, NULL);
         OW_TRY(ow_store_integrity(&store->sql, err));
         ow_store_lock_cleared(store->lock_fd);
         store->suspect = false;
@@ -172,13 +186,15 @@ static enum ow_status create(struct ow_store *store, const char *hash_key_file, 
 
 /* From here on whoever still has the file open as an owner finds another epoch than its own, and
  * stops. */
-static enum ow_status take_over(struct ow_store *store, struct ow_machines *machines,
-                                struct ow_err *err)
+static enum ow_status take_over(struct ow_store *store, const struct ow_store_options *options,
+                                struct ow_machines *machines, struct ow_err *err)
 {
     struct ow_sql *sql = &store->sql;
     struct ow_seal_before before;
     int64_t from = 0;
+    begin(options, "taking the store over");
     OW_TRY(ow_sql_exec(sql, "BEGIN IMMEDIATE", err));
+    begin(options, NULL); /* a migration, a new index, sums of all rows */
     OW_TRY(ow_seal_open_begin(store, &before, err));
     OW_TRY(ow_store_migrate(sql, &from, err));
     OW_TRY(ow_sql_exec(sql, "DELETE FROM ow_meta WHERE key = 'backup_at_ms'", err));
@@ -198,6 +214,7 @@ static enum ow_status take_over(struct ow_store *store, struct ow_machines *mach
     OW_TRY(ow_store_machines(sql, machines, err));
     OW_TRY(ow_store_horizon_replace(sql, machines, ow_clock_now_ms(&store->clock), err));
     OW_TRY(ow_seal_open_end(store, &before, err));
+    begin(options, "committing that the store is taken over");
     OW_TRY(ow_sql_commit(sql, err));
     if (from < OW_STORE_SCHEMA_VERSION) {
         ow_log(OW_LOG_INFO, "store_migrated", "store=%s from=%d to=%d", store->path, (int)from,

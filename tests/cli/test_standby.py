@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Who owns a store: a second `run` is refused at once, `run --standby` waits for the lock and for nothing else. No broker is needed for
-that: a worker whose broker is away owns its store all the same.
+"""Who owns a store: a second `run` is refused at once, `run --standby` waits for the lock and for nothing else, and who hangs at its start
+owns it no longer than the watchdog allows. No broker is needed for that: a worker whose broker is away owns its store all the same.
 
     tests/cli/test_standby.py
 """
@@ -23,7 +23,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ONCEWARD", str(ROOT / "build/release/onceward"))
 O_CLOEXEC = 0o2000000
 F_OFD_SETLK = 37                                                # which Python 3.11 has no name for
+WATCHDOG_S = 10
 failed = 0
+
+# While the file exists that it is told, a write to the disk does not end.
+STUCK_C = """
+#include <stdlib.h>
+#include <unistd.h>
+static int stuck(void) { while (access(getenv("STUCK"), F_OK) == 0) { usleep(10000); } return 0; }
+int fsync(int fd) { (void)fd; return stuck(); }
+int fdatasync(int fd) { (void)fd; return stuck(); }
+"""
 
 
 def must(name, condition, told):
@@ -36,12 +46,12 @@ def must(name, condition, told):
 class Worker:
     """One `run` on the store of a folder."""
 
-    def __init__(self, folder, name, *arguments, config="run.yaml"):
+    def __init__(self, folder, name, *arguments, config="run.yaml", environment=None):
         self.err = folder / (name + ".err")
         with open(self.err, "wb") as err:
             self.begin = time.monotonic()
             self.process = subprocess.Popen([BINARY, "run", "-c", str(folder / config), *arguments], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.DEVNULL, stderr=err, cwd=folder)
+                                            stdout=subprocess.DEVNULL, stderr=err, cwd=folder, env={**os.environ, **(environment or {})})
         self.pid = self.process.pid
 
     def said(self):
@@ -70,11 +80,11 @@ class Worker:
         return time.monotonic()
 
 
-def write(folder, name, machine=None, **properties):
+def write(folder, name, machine=None, watchdog="5m", **properties):
     (folder / name).write_text(json.dumps({
         "store": {"path": str(folder / "orders.db")},
         "kafka": {"group": "g", "properties": {"bootstrap.servers": "127.0.0.1:1", **properties}},
-        "machines": [str(machine or ROOT / "schemas/orders.yaml")]}), "utf-8")
+        "limits": {"watchdog": watchdog}, "machines": [str(machine or ROOT / "schemas/orders.yaml")]}), "utf-8")
 
 
 def opened(pid):
@@ -114,7 +124,8 @@ def waits_quietly(folder, owner):
     must("a standby says whom it waits for", standby.says(f"pid {owner.pid}"), standby.said())
     sockets = [name for name in opened(standby.pid) if name.startswith("socket:")]
     threads = len(os.listdir(f"/proc/{standby.pid}/task"))
-    must("a standby asks nobody", not sockets and threads == 1, (sockets, threads))
+    # It has a watchdog, for it may hang in the opening of what it takes over.
+    must("a standby asks nobody", not sockets and threads == 2, (sockets, threads))
     begin = standby.signal(signal.SIGTERM)
     must("a standby stops", standby.ends() == 0, standby.said())
     must("a standby stops at once", time.monotonic() - begin < 1, time.monotonic() - begin)
@@ -190,6 +201,40 @@ def one_of_two_wins(folder, owner):
     loser.ends()
 
 
+def stuck_library(folder):
+    source, library = folder / "stuck.c", folder / "stuck.so"
+    source.write_text(STUCK_C, "ascii")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+def stands_still(folder):
+    """A disk that does not answer: a start ends in time; a clean end takes the time that the last checkpoint takes, and is clean."""
+    library, workers = stuck_library(folder), []
+    try:
+        for name in ("start", "end"):
+            (folder / name).mkdir()
+            write(folder / name, "run.yaml", watchdog="%ds" % WATCHDOG_S)
+            environment = {"LD_PRELOAD": str(library), "STUCK": str(folder / name / "stuck")}
+            if name == "start":
+                (folder / name / "stuck").touch()
+            workers.append(Worker(folder / name, name, environment=environment))
+        starting, ending = workers
+        must("it is started", ending.says("event=started"), ending.said())
+        (folder / "end/stuck").touch()
+        ending.signal(signal.SIGTERM)
+        must("a start that hangs is ended", starting.ends(WATCHDOG_S + 10) == 75 and "event=stuck thread=poll" in starting.said(), starting.said())
+        time.sleep(5)
+        must("an end that takes long goes on", ending.process.poll() is None and "event=stopped" in ending.said(), ending.said())
+        (folder / "end/stuck").unlink()
+        must("an end that takes long is clean", ending.ends() == 0, ending.said())
+        print(re.search(r"level=error event=stuck.*", starting.said()).group(0) if "event=stuck" in starting.said() else starting.said())
+    finally:
+        for each in workers:
+            each.process.kill()
+            each.process.wait()
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="onceward-test-") as name:
         folder = pathlib.Path(name)
@@ -206,6 +251,7 @@ def main():
         finally:
             owner.process.kill()
             owner.process.wait()
+        stands_still(folder)
         verified = subprocess.run([BINARY, "verify", str(folder / "orders.db")], capture_output=True, text=True, timeout=60, check=False)
         must("verify", verified.returncode == 0, verified.stdout + verified.stderr)
     print(f"{'FAILED' if failed else 'passed'}: {failed} failures")
