@@ -305,7 +305,7 @@ static enum ow_status print_summary(struct run *run, enum ow_output output,
 static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_err *err)
 {
     struct ow_kafka_options source = source_options(run);
-    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->watchdog, err));
+    OW_TRY(ow_run_watchdog_open(run->config.watchdog_ms, &run->inflight, &run->watchdog, err));
     struct ow_pulse *const pulse = ow_watchdog_poll(run->watchdog);
     OW_TRY(open_store(run, &source, err));
     if (run->store == NULL) {
@@ -341,14 +341,12 @@ static enum ow_status run_all(struct run *run, enum ow_output output, struct ow_
 static void close_all(struct run *run, int exit_code)
 {
     struct ow_pulse *const pulse = ow_watchdog_poll(run->watchdog);
-    ow_pulse_beat(pulse, "closing the store");
+    ow_pulse_beat(pulse, "stopping");
     if (run->worker != NULL) {
         stop_worker(run);
     }
     ow_inflight_close(&run->inflight);
-    if (exit_code == 0) {
-        ow_pulse_rest(pulse);
-    }
+    ow_pulse_beat(pulse, exit_code == 0 ? NULL : "closing the store");
     ow_store_close(run->store);
     ow_pulse_rest(pulse); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
@@ -432,7 +430,9 @@ const struct ow_command ow_command_run = {
             "after another, it is not the\n"
             "records: after eight, with fewer than 1,000 between one and the next, it ends with 4 "
             "at each start, and quarantines\n"
-            "no more, until what kills it is repaired and <store>.inflight deleted.\n"
+            "no more, until what kills it is repaired and <store>.inflight deleted. An end by "
+            "limits.watchdog counts for a record\n"
+            "that is read or judged, and not where the store or the broker stands still.\n"
             "At the start it compares how long claims are kept (claim.retention) with how long the "
             "topics keep records\n"
             "(retention.ms) and with claims.backups, and warns where claims are kept for less, or "

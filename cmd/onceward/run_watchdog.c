@@ -13,7 +13,12 @@ enum { SAY_S = 5 };
  */
 static void end_stuck(const struct ow_pulse *pulse, int64_t seconds, void *context)
 {
-    (void)context;
+    struct ow_inflight *const inflight = context;
+    if (!atomic_load(&pulse->of_record)) {
+        /* A disk, a broker, a reader of stderr that hangs: operating failures never skip a record.
+         * All others wait for that thread, so nothing new is noted any more. */
+        ow_suspects_rest(inflight->suspects);
+    }
     (void)signal(SIGALRM, SIG_DFL);
     (void)alarm(SAY_S); /* who reads stderr may be what stands still: then SIGALRM is the end */
     const char *doing = atomic_load(&pulse->doing);
@@ -24,9 +29,10 @@ static void end_stuck(const struct ow_pulse *pulse, int64_t seconds, void *conte
     _exit(ow_status_exit_code(OW_TEMPORARY));
 }
 
-enum ow_status ow_run_watchdog_open(int64_t limit_ms, struct ow_watchdog **ret_watchdog,
-                                    struct ow_err *err)
+enum ow_status ow_run_watchdog_open(int64_t limit_ms, struct ow_inflight *inflight,
+                                    struct ow_watchdog **ret_watchdog, struct ow_err *err)
 {
-    const struct ow_watchdog_options options = {.seconds = limit_ms / 1000, .stuck = end_stuck};
+    const struct ow_watchdog_options options = {
+        .seconds = limit_ms / 1000, .stuck = end_stuck, .context = inflight};
     return options.seconds == 0 ? OW_OK : ow_watchdog_open(&options, ret_watchdog, err);
 }

@@ -93,7 +93,9 @@ enum ow_status ow_batch_read(struct ow_apply *apply, const struct ow_event *cons
             ow_world_want_conflict(&apply->world, events[i]);
         }
     }
-    return ow_store_read(apply->options.store, &apply->world, err);
+    OW_TRY(ow_store_read(apply->options.store, &apply->world, err));
+    ow_pulse_beat_record(apply->options.pulse, "judging records");
+    return OW_OK;
 }
 
 /*

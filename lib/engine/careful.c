@@ -16,6 +16,7 @@ static void read_event(struct ow_apply *apply, const struct ow_record *record,
 {
     struct ow_decoder *decoder = &apply->decoder;
     const size_t record_bytes_max = decoder->record_bytes_max;
+    ow_pulse_beat_record(apply->options.pulse, "reading a record as an event");
     ow_slot_work(apply->slot, OW_STAGE_READ, record, 1, 0);
     decoder->record_bytes_max = apply->options.record_bytes_max;
     ow_event_decode(decoder, record, arena, ret_event);

@@ -25,6 +25,7 @@ void ow_pulses_init(struct ow_pulses *pulses)
         struct ow_pulse *pulse = &pulses->list[i];
         pulse->thread = names[i < DECODE ? i : DECODE];
         atomic_init(&pulse->doing, NULL);
+        atomic_init(&pulse->of_record, false);
         atomic_init(&pulse->beats, 0);
         pulse->seen = 0;
         pulse->still = 0;
@@ -47,12 +48,23 @@ const struct ow_pulse *ow_pulses_look(struct ow_pulses *pulses, int64_t looks_ma
     return stuck;
 }
 
-void ow_pulse_beat(struct ow_pulse *pulse, const char *doing)
+static void beat(struct ow_pulse *pulse, const char *doing, bool of_record)
 {
     if (pulse != NULL) {
+        atomic_store(&pulse->of_record, of_record);
         atomic_store(&pulse->doing, doing);
         (void)atomic_fetch_add(&pulse->beats, 1);
     }
+}
+
+void ow_pulse_beat(struct ow_pulse *pulse, const char *doing)
+{
+    beat(pulse, doing, false);
+}
+
+void ow_pulse_beat_record(struct ow_pulse *pulse, const char *doing)
+{
+    beat(pulse, doing, true);
 }
 
 void ow_pulse_rest(struct ow_pulse *pulse)

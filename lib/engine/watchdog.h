@@ -30,6 +30,7 @@ enum {
 struct ow_pulse {
     const char *thread;          /* its name */
     _Atomic(const char *) doing; /* NULL: it rests, and nobody waits for it */
+    atomic_bool of_record;       /* what it does is for a record to answer for */
     atomic_uint_fast64_t beats;
     /* the watchdog's */
     uint_fast64_t seen;
@@ -47,6 +48,8 @@ const struct ow_pulse *ow_pulses_look(struct ow_pulses *pulses, int64_t looks_ma
 
 /* doing: what begins now, a text that stays. Takes a NULL pulse. */
 void ow_pulse_beat(struct ow_pulse *pulse, const char *doing);
+/* Likewise, where nothing but the record that is handled can be why it takes long. */
+void ow_pulse_beat_record(struct ow_pulse *pulse, const char *doing);
 /* The thread ends, or waits for something that is not its own. Takes NULL. */
 void ow_pulse_rest(struct ow_pulse *pulse);
 

@@ -65,7 +65,7 @@ static void *run_decode_thread(void *context)
         if (chunk->care == OW_CARE_NONE && chunk->count > 0) {
             worker->states[slot] = OW_SLOT_DECODING;
             ow_worker_unlock(worker);
-            ow_pulse_beat(pulse, "reading records as events");
+            ow_pulse_beat_record(pulse, "reading records as events");
             ow_slot_work(note, OW_STAGE_READ, &chunk->records[0], chunk->count, 0);
             ow_chunk_decode(chunk, &decoder);
             ow_slot_rest(note);

@@ -320,7 +320,12 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
     }
     set_care(suspects, positions);
     suspects->epoch = epoch;
-    for (size_t i = 0; i < OW_SUSPECT_SLOTS; i++) {
+    ow_suspects_rest(suspects);
+}
+
+void ow_suspects_rest(struct ow_suspects *suspects)
+{
+    for (size_t i = 0; suspects != NULL && i < OW_SUSPECT_SLOTS; i++) {
         ow_slot_rest(&suspects->slots[i]);
     }
 }
@@ -329,9 +334,7 @@ void ow_suspects_clear(struct ow_suspects *suspects)
 {
     suspects->deaths = suspects->accused_count = suspects->partition_count = 0;
     suspects->convictions = 0;
-    for (size_t i = 0; i < OW_SUSPECT_SLOTS; i++) {
-        ow_slot_rest(&suspects->slots[i]);
-    }
+    ow_suspects_rest(suspects);
 }
 
 /* The next entry of a record and what it wakes, from *at on; NULL: no more. */

@@ -19,8 +19,8 @@
  * there are no more of them, and nothing is begun.
  *
  * The notes are plain memory, mapped from a file by store/inflight.h, or anywhere in tests.
- * Threads: _adopt, _start, _clear while no other thread runs; a slot is its thread's; the
- * partitions are the poll thread's, _pass is the apply thread's; everything else is not changed
+ * Threads: _adopt, _start, _clear while no other thread runs; _rest any; a slot is its thread's;
+ * the partitions are the poll thread's, _pass is the apply thread's; everything else is not changed
  * between _start and the end.
  * Trust: what _adopt gets may be anything; what it leaves is sound.
  */
@@ -126,6 +126,8 @@ void ow_suspects_start(struct ow_suspects *suspects, const struct ow_position *p
 bool ow_suspects_are_too_many(const struct ow_suspects *suspects);
 /* So many records were handled, and are durable. Takes NULL. */
 void ow_suspects_pass(struct ow_suspects *suspects, int64_t records);
+/* What is in work has nothing to do with the end of the process that comes now. Takes NULL. */
+void ow_suspects_rest(struct ow_suspects *suspects);
 /* A clean stop: nobody is suspected of anything. */
 void ow_suspects_clear(struct ow_suspects *suspects);
 

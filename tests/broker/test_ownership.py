@@ -363,10 +363,43 @@ class StandStill:
             self.store.kill()
 
 
+class EndlessTrigger:
+    """A row that SQLite never comes to the end of, noted as in work alone: the watchdog ends the process, and nobody holds that against the
+    record, for a store that hangs is no record's doing."""
+
+    TRIGGER = """CREATE TRIGGER endless BEFORE INSERT ON orders WHEN NEW.order_id = '%s' BEGIN
+        SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n); END"""
+
+    def __init__(self, world, orders):
+        self.store = Store(world, "endless", watchdog="%ds" % WATCHDOG_S)
+        self.store.start("--until-end").ends(0)
+        self.change(self.TRIGGER % ("o-%06d" % orders.count))
+        orders.add(1)
+        self.process = self.store.start()
+
+    def change(self, sql):
+        with contextlib.closing(sqlite3.connect(self.store.db)) as db:
+            db.execute(sql)
+
+    def finish(self, orders):
+        try:
+            self.process.ends(75, 'event=stuck thread=apply doing="writing to the store" seconds=%d' % WATCHDOG_S)
+            self.change("DROP TRIGGER endless")
+            following = self.store.start("--until-end")
+            following.ends(0)
+            if "event=died_in_work" in following.said():
+                raise harness.Failure("a store that hung is held against the record\n" + following.said()[-3000:])
+            self.store.must_be_sound(orders.count)
+            print("a store that hangs over a record: the record is not suspected", flush=True)
+        finally:
+            self.store.kill()
+
+
 def ownership(world):
     broker_io.create_topics(world.bootstrap, world.topics().values(), PARTITIONS)
     orders = Orders(world)
     orders.add(500)
+    endless = EndlessTrigger(world, orders)
     still = StandStill(world, orders)
     try:
         taken_over(world, orders)
@@ -374,9 +407,11 @@ def ownership(world):
         replaced(world, orders)
         other_store(world, orders)
         two_copies(world, orders)
+        endless.finish(orders)
         still.finish(orders)
     finally:
         still.store.kill()
+        endless.store.kill()
 
 
 if __name__ == "__main__":

@@ -74,6 +74,20 @@ static void pulses_look__a_thread_that_rests__may_rest_for_ever(void **state)
     assert_string_equal(ow_pulses_look(&pulses, LIMIT)->thread, "decode");
 }
 
+static void pulse_beat__over_records__is_theirs_until_the_next_beat(void **state)
+{
+    (void)state;
+    struct ow_pulses pulses;
+    ow_pulses_init(&pulses);
+    struct ow_pulse *apply = &pulses.list[1];
+    ow_pulse_beat_record(apply, "judging records");
+    look_in_vain(&pulses, LIMIT);
+    assert_true(atomic_load(&ow_pulses_look(&pulses, LIMIT)->of_record));
+    ow_pulse_beat(apply, "writing to the store");
+    look_in_vain(&pulses, LIMIT);
+    assert_false(atomic_load(&ow_pulses_look(&pulses, LIMIT)->of_record));
+}
+
 static void pulse_beat__without_a_watchdog__does_nothing(void **state)
 {
     (void)state;
@@ -81,6 +95,7 @@ static void pulse_beat__without_a_watchdog__does_nothing(void **state)
     assert_null(ow_watchdog_apply(NULL));
     assert_null(ow_watchdog_decode(NULL, 0));
     ow_pulse_beat(NULL, "anything");
+    ow_pulse_beat_record(NULL, "anything");
     ow_pulse_rest(NULL);
     ow_watchdog_close(NULL);
 }
@@ -118,6 +133,7 @@ int ow_test_watchdog(void)
         cmocka_unit_test(pulses_look__one_beats_and_one_stands_still__that_one_is_found),
         cmocka_unit_test(pulses_look__a_beat_just_in_time__counts_anew),
         cmocka_unit_test(pulses_look__a_thread_that_rests__may_rest_for_ever),
+        cmocka_unit_test(pulse_beat__over_records__is_theirs_until_the_next_beat),
         cmocka_unit_test(pulse_beat__without_a_watchdog__does_nothing),
         cmocka_unit_test(watchdog_open__a_pulse_stands_still__calls),
     };
