@@ -83,13 +83,16 @@ enum ow_status ow_consume_wait_chunk(struct ow_consumer *consumer, struct ow_err
     return OW_OK;
 }
 
-/* Notes that a record is handed out, and finds it a chunk of such as are handled alike; NULL
- * afterwards where we are to stop. */
+/* Notes that a record is handed out, where there are notes, and finds it a chunk of such as are
+ * handled alike; NULL afterwards where we are to stop. */
 static enum ow_status take_note(struct ow_consumer *consumer, struct ow_suspect_partition *notes,
                                 int64_t offset, struct ow_err *err)
 {
-    const enum ow_care care = ow_suspects_care(ow_worker_suspects(consumer->worker), notes, offset);
-    notes->place.offset = offset;
+    enum ow_care care = OW_CARE_NONE;
+    if (notes != NULL) {
+        care = ow_suspects_care(ow_worker_suspects(consumer->worker), notes, offset);
+        notes->place.offset = offset;
+    }
     if (!ow_chunk_takes(consumer->chunk, care)) {
         submit_chunk(consumer);
         OW_TRY(ow_consume_wait_chunk(consumer, err));
@@ -107,9 +110,7 @@ static enum ow_status take_record(struct ow_consumer *consumer, const struct ow_
     if (!consumer->assigned || tracked == NULL) {
         return OW_OK; /* of an assignment that is gone: it will come again */
     }
-    if (tracked->notes != NULL) {
-        OW_TRY(take_note(consumer, tracked->notes, record->offset, err));
-    }
+    OW_TRY(take_note(consumer, tracked->notes, record->offset, err));
     if (consumer->chunk == NULL) {
         return OW_OK;
     }

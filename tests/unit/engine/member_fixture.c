@@ -42,6 +42,7 @@ void ow_member_join(size_t batch_rows, size_t decode_threads)
                                         .batch_ms = OW_BATCH_MS_DEFAULT,
                                         .decode_threads = decode_threads};
     options.apply.clock = ow_member.clock;
+    options.apply.suspects = ow_member.suspects;
     assert_int_equal(ow_worker_start(&options, &ow_member.worker, &err), OW_OK);
     ow_flaky_open(&ow_member.flaky, ow_memory_source_open(ow_member.broker));
     ow_member.inner = ow_member.flaky.source.ops;

@@ -19,7 +19,8 @@ struct ow_member {
     struct ow_fixture *fixture;
     struct ow_memory_broker *broker;
     struct ow_worker *worker;
-    struct ow_clock clock; /* the worker's */
+    struct ow_clock clock;        /* the worker's */
+    struct ow_suspects *suspects; /* likewise; NULL: nobody takes notes */
     struct ow_flaky flaky;
     const struct ow_source_ops *inner; /* flaky's own, where a test looks at a call */
     struct ow_source_ops ops;

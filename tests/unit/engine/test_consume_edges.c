@@ -211,6 +211,40 @@ static void deadline__while_nobody_says_where_the_ends_are__waits(void **state)
     assert_int_equal(ow_fixture_i64(ow_member.fixture, "SELECT count(*) FROM ow_parked"), 1);
 }
 
+/* Where there is no room for notes of a partition, its records are handled as always: not in the
+ * transaction of one that is accused, which would be rolled back with them for ever. */
+static void record__of_a_partition_without_notes__does_not_join_the_accused(void **state)
+{
+    (void)state;
+    struct ow_suspects *const notes = calloc(1, sizeof(*notes));
+    assert_non_null(notes);
+    (void)ow_suspects_adopt(notes, "boot", ow_store_id(ow_member.fixture->store));
+    notes->accused_count = 1;
+    notes->accused[0] = (struct ow_accused){
+        .place = {.topic = "order-events", .topic_len = 12},
+          .deaths = 1
+    };
+    for (int32_t i = 0; i < OW_SUSPECT_PARTITIONS_MAX; i++) {
+        const struct ow_slice topic = i == 0 ? OW_SLICE("order-events") : OW_SLICE("elsewhere");
+        ow_suspects_partition(notes, topic, i)->suspect_last = 1;
+    }
+    struct ow_record other = ow_engine_event(ow_member.fixture, "p", "order.dispatched", "P", "");
+    other.topic = OW_SLICE("payment-events");
+    ow_memory_broker_topic(ow_member.broker, "payment-events", 1);
+    ow_member_append_story(0, 0);
+    ow_memory_broker_append(ow_member.broker, &other);
+    ow_member.suspects = notes;
+    ow_member_join(64, 0);
+    const struct ow_consume_options options = ow_member_options();
+    ow_member_consume(&options);
+    const struct ow_totals totals = ow_worker_totals(ow_member.worker);
+    assert_int_equal(totals.records, 2);
+    assert_int_equal(totals.batches, 3); /* the assignment, and one each */
+    ow_member_leave();
+    ow_member.suspects = NULL;
+    free(notes);
+}
+
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, ow_member_start, ow_member_stop)
 
 int ow_test_consume_edges(void)
@@ -223,6 +257,7 @@ int ow_test_consume_edges(void)
         WITH_BROKER(revocation__before_any_assignment__commits_nothing),
         WITH_BROKER(start_latest__holds_for_new_topics_and_not_for_new_partitions),
         WITH_BROKER(record__after_the_revocation__comes_again),
+        WITH_BROKER(record__of_a_partition_without_notes__does_not_join_the_accused),
         WITH_BROKER(deadline__while_nobody_says_where_the_ends_are__waits),
     };
     return cmocka_run_group_tests_name("consume_edges", tests, NULL, NULL);
