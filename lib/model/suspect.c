@@ -222,7 +222,9 @@ void ow_suspects_pass(struct ow_suspects *suspects, int64_t records)
     }
 }
 
-/* Forgets the partitions in which nothing is suspected, and what was handed out. */
+/* Forgets the partitions in which nothing is suspected, and what was handed out. True where one
+ * that was suspected before is still, and has died again where one has: a partition that nobody
+ * reads any more stays suspected, and adds nothing to the deaths of others. */
 static bool sift(struct ow_suspects *suspects, const struct ow_position *positions, bool died)
 {
     bool are_old = false;
@@ -233,13 +235,13 @@ static bool sift(struct ow_suspects *suspects, const struct ow_position *positio
             continue;
         }
         const int64_t next_offset = position_at(positions, &partition.place);
+        const bool dies = died && partition.place.offset >= next_offset;
         if (partition.suspect_last < next_offset) {
             partition.suspect_last = -1;
-        } else {
+        } else if (dies || !died) {
             are_old = true;
         }
-        if (died && partition.place.offset >= next_offset &&
-            partition.place.offset > partition.suspect_last) {
+        if (dies && partition.place.offset > partition.suspect_last) {
             partition.suspect_last = partition.place.offset;
         }
         if (partition.suspect_last >= 0) {

@@ -251,6 +251,26 @@ static void another_copy_of_the_store__nobody_is_suspected(void **state)
     assert_int_equal(die_alone(OW_STAGE_APPLY, 7).deaths, 1);
 }
 
+/* A topic that the machines have left out since: what is suspected of it is never passed. */
+static void together__in_a_partition_that_is_read_no_more__does_not_count(void **state)
+{
+    (void)state;
+    struct ow_suspect_partition *other =
+        ow_suspects_partition(ow_suspect_notes, OW_SLICE("gone"), 0);
+    other->place.offset = 50;
+    assert_int_equal(die_together(10).deaths, 1);
+    assert_int_equal(ow_suspect_notes->partition_count, 2);
+    for (int64_t at = 1000; at < 10000; at += 1000) {
+        ow_suspect_position.next_offset = at;
+        assert_int_equal(die_together(at).deaths, 1);
+        assert_int_equal(ow_suspect_care_of(at), OW_CARE_NONE);
+    }
+    /* Deaths of the same are counted as ever, and one alone between them forgets nothing. */
+    assert_int_equal(die_together(9000).deaths, 2);
+    assert_int_equal(die_alone(OW_STAGE_APPLY, 9001).deaths, 1);
+    assert_int_equal(ow_suspect_care_of(9050), OW_CARE_CAREFUL);
+}
+
 static void cleared__nobody_is_suspected(void **state)
 {
     (void)state;
@@ -325,6 +345,7 @@ int ow_test_suspect(void)
         WITH_NOTES(convicted__far_from_each_other__each_is_a_case_of_its_own),
         WITH_NOTES(another_topic_under_the_name__its_records_are_innocent),
         WITH_NOTES(another_copy_of_the_store__nobody_is_suspected),
+        WITH_NOTES(together__in_a_partition_that_is_read_no_more__does_not_count),
         WITH_NOTES(cleared__nobody_is_suspected),
         WITH_NOTES(adopted__of_others__is_begun_anew),
         WITH_NOTES(adopted__damaged_at_any_place__is_begun_anew_or_harmless),
