@@ -81,7 +81,6 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
     struct ow_err err;
     if (count > 0) {
         ow_consume_beat(consumer, "committing offsets");
-        ow_durables_sending(ow_worker_durables(consumer->worker));
         const enum ow_status status =
             consumer->source->ops->commit(consumer->source, list, count, wait, &err);
         if (status != OW_OK) {

@@ -78,6 +78,9 @@ struct ow_source_ops {
                              size_t count, bool wait, struct ow_err *err);
     /* Whether the broker has taken all that was given to commit since the last assign. */
     bool (*commits_taken)(struct ow_source *source);
+    /* Whether a commit may have reached the broker since the source was opened; one whose answer
+     * was lost may have. */
+    bool (*any_sent)(struct ow_source *source);
     /* Stops and restarts delivery of all assigned partitions; each is called once per transition.
      */
     enum ow_status (*pause)(struct ow_source *source, struct ow_err *err);

@@ -44,6 +44,7 @@ struct memory_source {
     bool paused;
     bool asked; /* ASSIGNED was given out, and stands until unassign */
     bool revoke_next;
+    bool any_sent;
 };
 
 struct ow_memory_broker *ow_memory_broker_open(void)
@@ -308,6 +309,7 @@ static enum ow_status memory_commit(struct ow_source *source,
 {
     (void)wait;
     (void)err;
+    memory_of(source)->any_sent = true;
     for (size_t i = 0; i < count; i++) {
         struct log *log =
             find_log(memory_of(source)->broker, ow_slice_of(list[i].topic), list[i].partition);
@@ -321,6 +323,11 @@ static bool memory_commits_taken(struct ow_source *source)
 {
     (void)source;
     return true;
+}
+
+static bool memory_any_sent(struct ow_source *source)
+{
+    return memory_of(source)->any_sent;
 }
 
 static enum ow_status memory_pause(struct ow_source *source, struct ow_err *err)
@@ -362,6 +369,7 @@ struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker)
         .unassign = memory_unassign,
         .commit = memory_commit,
         .commits_taken = memory_commits_taken,
+        .any_sent = memory_any_sent,
         .pause = memory_pause,
         .resume = memory_resume,
         .close = memory_close,

@@ -66,6 +66,7 @@ void ow_kafka_commits_send(struct ow_kafka_member *member)
         return;
     }
     ow_kafka_member_list_done(&member->commits_waiting);
+    member->any_sent = true;
     member->commit_in_flight = true;
     member->commit_assignment = member->assignment;
 }
@@ -131,6 +132,7 @@ enum ow_status ow_kafka_commits_now(struct ow_kafka_member *member,
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return ow_kafka_member_fail(err, code, "cannot commit");
     }
+    member->any_sent = true;
     OW_CLEANUP(event_done) rd_kafka_event_t *event = rd_kafka_queue_poll(queue, OW_KAFKA_COMMIT_MS);
     if (event == NULL) {
         return ow_fail(err, OW_TEMPORARY, "a commit was not answered within %d ms",
@@ -186,4 +188,9 @@ bool ow_kafka_commits_taken(struct ow_source *source)
 {
     const struct ow_kafka_member *member = member_of(source);
     return member->commits_waiting == NULL && !member->commit_in_flight;
+}
+
+bool ow_kafka_commits_any_sent(struct ow_source *source)
+{
+    return member_of(source)->any_sent;
 }

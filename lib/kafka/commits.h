@@ -23,6 +23,9 @@ enum ow_status ow_kafka_commits_add(struct ow_source *source,
 /* See struct ow_source_ops: commits_taken. What is refused waits again. */
 bool ow_kafka_commits_taken(struct ow_source *source);
 
+/* See struct ow_source_ops: any_sent. What waited for a broker and was forgotten never was. */
+bool ow_kafka_commits_any_sent(struct ow_source *source);
+
 /* Sends a list by itself, and waits for the answer. */
 enum ow_status ow_kafka_commits_now(struct ow_kafka_member *member,
                                     const rd_kafka_topic_partition_list_t *list,

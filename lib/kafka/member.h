@@ -52,6 +52,7 @@ struct ow_kafka_member {
     /* See commits.h. */
     rd_kafka_topic_partition_list_t *commits_waiting; /* NULL: none */
     bool commit_in_flight;
+    bool any_sent;
     uint32_t commit_assignment; /* when it was sent */
     int64_t commit_not_before_ns;
 

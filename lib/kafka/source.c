@@ -434,6 +434,7 @@ static const struct ow_source_ops ops = {
     .unassign = source_unassign,
     .commit = ow_kafka_commits_add,
     .commits_taken = ow_kafka_commits_taken,
+    .any_sent = ow_kafka_commits_any_sent,
     .pause = source_pause,
     .resume = source_resume,
     .close = source_close,

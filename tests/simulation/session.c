@@ -40,6 +40,7 @@ struct ow_session {
     int zombie_polls; /* until it learns; 0: it is none */
     struct late_commit late[LATE_MAX];
     size_t late_count;
+    bool any_sent; /* a commit may have arrived since it was opened */
     bool any_lost; /* no answer to a commit came, or comes, since the last assignment */
     int64_t highest[OW_BROKER_LOGS_MAX]; /* behind what was ever given out */
 };
@@ -349,6 +350,7 @@ static enum ow_status session_commit(struct ow_source *source,
     struct ow_session *session = session_of(source);
     struct ow_sim_run *run = session->run;
     OW_TRY(away(session, err));
+    session->any_sent = true;
     const size_t reached = ow_run_before_commit(run, list, count);
     const enum ow_commit_fate fate = next_fate(session);
     const bool is_taken = fate == OW_COMMIT_TAKEN || fate == OW_COMMIT_TAKEN_REFUSED;
@@ -379,6 +381,11 @@ static enum ow_status session_commit(struct ow_source *source,
 static bool session_commits_taken(struct ow_source *source)
 {
     return !session_of(source)->any_lost;
+}
+
+static bool session_any_sent(struct ow_source *source)
+{
+    return session_of(source)->any_sent;
 }
 
 static enum ow_status session_pause(struct ow_source *source, struct ow_err *err)
@@ -418,6 +425,7 @@ struct ow_source *ow_session_open(struct ow_sim_run *run, atomic_bool *stop)
         .unassign = session_unassign,
         .commit = session_commit,
         .commits_taken = session_commits_taken,
+        .any_sent = session_any_sent,
         .pause = session_pause,
         .resume = session_resume,
         .close = session_close,

@@ -111,6 +111,11 @@ static bool flaky_commits_taken(struct ow_source *source)
     return flaky_of(source)->inner->ops->commits_taken(flaky_of(source)->inner);
 }
 
+static bool flaky_any_sent(struct ow_source *source)
+{
+    return flaky_of(source)->inner->ops->any_sent(flaky_of(source)->inner);
+}
+
 static enum ow_status flaky_pause(struct ow_source *source, struct ow_err *err)
 {
     OW_TRY(strike(flaky_of(source), OW_FLAKY_PAUSE, err));
@@ -142,6 +147,7 @@ void ow_flaky_open(struct ow_flaky *flaky, struct ow_source *inner)
         .unassign = flaky_unassign,
         .commit = flaky_commit,
         .commits_taken = flaky_commits_taken,
+        .any_sent = flaky_any_sent,
         .pause = flaky_pause,
         .resume = flaky_resume,
         .close = flaky_close,

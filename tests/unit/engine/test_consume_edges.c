@@ -245,6 +245,42 @@ static void record__of_a_partition_without_notes__does_not_join_the_accused(void
     free(notes);
 }
 
+/* The group is taken over by a copy of the store that has counted on to the same epoch. */
+static void copying_poll(struct ow_source *source, int timeout_ms,
+                         struct ow_source_event *ret_event)
+{
+    ow_member.inner->poll(source, timeout_ms, ret_event);
+    if (ret_event->kind == OW_SOURCE_REVOKED) {
+        struct ow_source *const copy = ow_memory_source_open(ow_member.broker);
+        struct ow_partition_offset commit = {.topic = "order-events", .offset = 1};
+        struct ow_err err;
+        ow_metadata_format(commit.metadata, ow_store_id(ow_member.fixture->store),
+                           ow_member_options().epoch, commit.offset);
+        assert_int_equal(copy->ops->commit(copy, &commit, 1, true, &err), OW_OK);
+        assert_true(copy->ops->close(copy, 1000));
+    }
+}
+
+static void commit__that_the_source_did_not_send__leaves_the_epoch_unused(void **state)
+{
+    (void)state;
+    struct ow_err err = {.text = ""};
+    ow_member_append_story(0, 9);
+    ow_member_join(4, 0);
+    ow_member.ops.poll = copying_poll;
+    ow_member.flaky.op = OW_FLAKY_COMMIT;
+    ow_member.flaky.at = 1;
+    ow_member.flaky.for_ever = true;
+    ow_member.flaky.status = OW_TEMPORARY;
+    ow_member.flaky.rebalance_at = 6;
+    ow_member.flaky.lost = true;
+    const struct ow_consume_options options = ow_member_options();
+    assert_int_equal(ow_consume(&options, &err), OW_UNSAFE);
+    assert_non_null(strstr(err.text, "another copy of the file works for the group"));
+    assert_true(ow_member.flaky.calls > 0);
+    ow_member_leave();
+}
+
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, ow_member_start, ow_member_stop)
 
 int ow_test_consume_edges(void)
@@ -258,6 +294,7 @@ int ow_test_consume_edges(void)
         WITH_BROKER(start_latest__holds_for_new_topics_and_not_for_new_partitions),
         WITH_BROKER(record__after_the_revocation__comes_again),
         WITH_BROKER(record__of_a_partition_without_notes__does_not_join_the_accused),
+        WITH_BROKER(commit__that_the_source_did_not_send__leaves_the_epoch_unused),
         WITH_BROKER(deadline__while_nobody_says_where_the_ends_are__waits),
     };
     return cmocka_run_group_tests_name("consume_edges", tests, NULL, NULL);
