@@ -74,33 +74,54 @@ static enum ow_status read_replaced(struct ow_restore *restore, struct ow_sql *s
     return ow_meta_get_text(sql, "store_id", &restore->arena, ret_id, err);
 }
 
-/* Its WAL is written back, so that the file alone is the old store, and nobody has it open: whoever
- * closes it last takes away what is called its WAL then. *ret_id: NULL where nothing is known;
- * facts.unreadable says why. */
+/* Whether a connection of anybody has the file: with a WAL it holds a lock in SQLite's lock-byte
+ * page for as long as it is open. Not for who has the file open in this process:
+ * the close would drop its locks. */
+static bool is_held(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return held;
+}
+
+/*
+ * Its WAL is written back, so that the file alone is the old store, and nobody has it open: whoever
+ * closes it last takes away what is called its WAL then. *ret_id: NULL where nothing is known, for
+ * it is no database or a damaged one; facts.unreadable says so. Any other failure (it is locked,
+ * its disk fails) says nothing of what it is: it is not replaced then.
+ */
 static enum ow_status look_at_replaced(struct ow_restore *restore, const char **ret_id,
                                        struct ow_err *err)
 {
+    const char *path = restore->facts.path;
     struct ow_sql sql = {0};
     struct ow_err why;
-    enum ow_status status = ow_sql_open(&sql, restore->facts.path, OW_SQL_OWNER, &why);
+    enum ow_status status = ow_sql_open(&sql, path, OW_SQL_OWNER, &why);
     if (status == OW_OK) {
         status = read_replaced(restore, &sql, ret_id, &why);
     }
-    const bool foreign = status == OW_UNSAFE && !sql.unknown;
+    const bool unreadable = sql.damaged || (sql.handle != NULL && ow_sql_is_foreign(&sql));
     ow_sql_close(&sql); /* the last connection writes the WAL back and removes it */
-    if (foreign) {
+    if (status != OW_OK && !unreadable) {
         *err = why;
-        return status;
+        return ow_fail_within(err, soften(status), "'%s' is not replaced", path);
     }
     if (status != OW_OK) {
         restore->facts.unreadable = ow_arena_text(&restore->arena, ow_slice_of(why.text));
-        return OW_OK;
     }
-    return access(ow_arena_printf(&restore->arena, "%s-wal", restore->facts.path), F_OK) != 0
-               ? OW_OK
-               : ow_fail(err, OW_TEMPORARY,
+    const bool in_use = status != OW_OK
+                            ? is_held(path)
+                            : access(ow_arena_printf(&restore->arena, "%s-wal", path), F_OK) == 0;
+    return in_use
+               ? ow_fail(err, OW_TEMPORARY,
                          "somebody has the store '%s' open (verify, or sqlite3): try again later",
-                         restore->facts.path);
+                         path)
+               : OW_OK;
 }
 
 /* The place: locked, and what is there now. */

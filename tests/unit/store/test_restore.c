@@ -319,6 +319,50 @@ static void restore__over_another_store_or_one_in_use__is_refused(void **state)
     ow_fixture_done(&fixture);
 }
 
+static void restore__over_a_damaged_file_that_somebody_has_open__is_refused(void **state)
+{
+    (void)state;
+    start();
+    const struct ow_restore_options options = options_of();
+    const int fd = open(fixture.path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    sqlite3 *operator_shell = NULL;
+    assert_int_equal(sqlite3_open(fixture.path, &operator_shell), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(operator_shell, "SELECT count(*) FROM ow_meta", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(pwrite(fd, "no database", 11, 0), 11);
+    refused(&options, OW_TEMPORARY, "has the store");
+    assert_int_equal(sqlite3_close(operator_shell), SQLITE_OK);
+    assert_int_equal(close(fd), 0);
+    must(restore(&options, 0));
+    ow_fixture_done(&fixture);
+}
+
+/* Another process is at work in another store that lies there, and has commits in its WAL only. */
+static void restore__over_another_store_that_is_locked__leaves_all_of_it(void **state)
+{
+    (void)state;
+    start();
+    struct ow_restore_options options = options_of();
+    options.discard = true;
+    assert_int_equal(rename(fixture.path, name(".away")), 0);
+    ow_fixture_open(&fixture);
+    ow_fixture_close(&fixture);
+    sqlite3 *holder = NULL;
+    assert_int_equal(sqlite3_open(fixture.path, &holder), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(holder,
+                                  "PRAGMA locking_mode = exclusive; PRAGMA wal_autocheckpoint = 0;"
+                                  " CREATE TABLE mine (x); INSERT INTO mine VALUES (7)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    refused(&options, OW_TEMPORARY, "locked");
+    assert_true(is_there("-wal"));
+    assert_int_equal(sqlite3_close(holder), SQLITE_OK);
+    assert_int_equal(ow_fixture_i64(&fixture, "SELECT x FROM mine"), 7);
+    refused(&options, OW_UNSAFE, "the place of another one");
+    ow_fixture_done(&fixture);
+}
+
 static void restore__its_disk_fails_at_each_call__leaves_the_old_store(void **state)
 {
     static const struct {
@@ -331,6 +375,7 @@ static void restore__its_disk_fails_at_each_call__leaves_the_old_store(void **st
         {OW_FAULT_READ,  SQLITE_IOERR_READ,  ".part"    },
         {OW_FAULT_OPEN,  SQLITE_CANTOPEN,    ".part"    },
         {OW_FAULT_READ,  SQLITE_IOERR_READ,  "backup.db"},
+        {OW_FAULT_READ,  SQLITE_IOERR_READ,  "store.db" },
     };
     (void)state;
     ow_fault_install();
@@ -395,6 +440,8 @@ int ow_test_restore(void)
         cmocka_unit_test(restore__what_is_no_backup_of_this_store__is_refused),
         cmocka_unit_test(restore__damaged_pages__are_refused),
         cmocka_unit_test(restore__over_another_store_or_one_in_use__is_refused),
+        cmocka_unit_test(restore__over_a_damaged_file_that_somebody_has_open__is_refused),
+        cmocka_unit_test(restore__over_another_store_that_is_locked__leaves_all_of_it),
         cmocka_unit_test(restore__its_disk_fails_at_each_call__leaves_the_old_store),
         cmocka_unit_test(store_open__a_backup__is_no_store_to_go_on_with),
     };
