@@ -24,6 +24,7 @@ int ow_test_prune(void);
 int ow_test_prune_clock(void);
 int ow_test_quarantine(void);
 int ow_test_restore(void);
+int ow_test_restore_replaced(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
 int ow_test_two_writers(void);
