@@ -16,8 +16,8 @@
 static const int64_t slice_ns = 200000000; /* between two looks at the progress */
 
 /* What lies beside a database and belongs to it: beside another one it would be taken for that
- * one's. */
-static const char *const companions[] = {"-wal", "-shm", "-journal"};
+ * one's. (The third, "-shm", is made anew of the WAL: nobody misses it.) */
+static const char *const companions[] = {"-wal", "-journal"};
 enum { COMPANIONS = sizeof(companions) / sizeof(companions[0]) };
 
 struct ow_restore {
@@ -124,32 +124,46 @@ static enum ow_status look_at_replaced(struct ow_restore *restore, const char **
                : OW_OK;
 }
 
+/* The file, or else what lies beside it and is not empty; NULL: there is nothing. */
+static const char *find_any(struct ow_restore *restore, const char *path)
+{
+    struct stat status;
+    const char *found = lstat(path, &status) == 0 ? path : NULL;
+    for (size_t i = 0; i < COMPANIONS && found == NULL; i++) {
+        const char *name = ow_arena_printf(&restore->arena, "%s%s", path, companions[i]);
+        found = lstat(name, &status) == 0 && status.st_size > 0 ? name : NULL;
+    }
+    return found;
+}
+
+/* What is there is kept, also where it is no more than what a store has left beside it. */
+static enum ow_status find_kept(struct ow_restore *restore, struct ow_err *err)
+{
+    struct ow_restore_facts *facts = &restore->facts;
+    if (restore->options.discard || find_any(restore, facts->path) == NULL) {
+        return OW_OK;
+    }
+    facts->replaced_as = ow_arena_printf(&restore->arena, "%s.before-restore", facts->path);
+    const char *taken = find_any(restore, facts->replaced_as);
+    return taken == NULL
+               ? OW_OK
+               : ow_fail(err, OW_FAILED,
+                         "'%s' is there already, of an earlier restore: move it away first", taken);
+}
+
 /* The place: locked, and what is there now. */
 static enum ow_status take_place(struct ow_restore *restore, const char **ret_replaced_id,
                                  struct ow_err *err)
 {
     const struct ow_restore_options *options = &restore->options;
-    struct stat status;
     end_interrupted(options->path,
                     ow_arena_printf(&restore->arena, "%s.before-restore", options->path));
     OW_TRY(ow_store_path_check(options->path, &restore->arena, &restore->facts.path,
                                &restore->facts.replaces, err));
     OW_TRY(ow_store_lock(restore->facts.path, &restore->arena, &restore->lock_fd, &restore->last,
                          err));
-    if (!restore->facts.replaces) {
-        return OW_OK;
-    }
-    if (!options->discard) {
-        const char *kept =
-            ow_arena_printf(&restore->arena, "%s.before-restore", restore->facts.path);
-        if (lstat(kept, &status) == 0) {
-            return ow_fail(err, OW_FAILED,
-                           "'%s' is there already, of an earlier restore: move it away first",
-                           kept);
-        }
-        restore->facts.replaced_as = kept;
-    }
-    return look_at_replaced(restore, ret_replaced_id, err);
+    OW_TRY(find_kept(restore, err));
+    return restore->facts.replaces ? look_at_replaced(restore, ret_replaced_id, err) : OW_OK;
 }
 
 static enum ow_status check_source(const struct ow_restore *restore, struct ow_err *err)
@@ -367,11 +381,13 @@ static enum ow_status give_to_owner(const struct ow_restore *restore, struct ow_
 
 /*
  * What lies beside the old file goes with it. After a clean end of the old store there is nothing;
- * where it could not be read, its WAL was not written back and is kept like the file itself.
+ * where it could not be read, or was moved away, its WAL was not written back and is kept like the
+ * file itself.
  */
 static enum ow_status move_companions(struct ow_restore *restore, struct ow_err *err)
 {
     const struct ow_restore_facts *facts = &restore->facts;
+    (void)unlink(ow_arena_printf(&restore->arena, "%s-shm", facts->path));
     for (size_t i = 0; i < COMPANIONS; i++) {
         const char *from = ow_arena_printf(&restore->arena, "%s%s", facts->path, companions[i]);
         const int failed = facts->replaced_as == NULL
@@ -391,13 +407,14 @@ static enum ow_status move_companions(struct ow_restore *restore, struct ow_err 
 static enum ow_status swap(struct ow_restore *restore, struct ow_err *err)
 {
     const struct ow_restore_facts *facts = &restore->facts;
-    if (facts->replaced_as != NULL && link(facts->path, facts->replaced_as) != 0) {
+    const bool keeps = facts->replaces && facts->replaced_as != NULL;
+    if (keeps && link(facts->path, facts->replaced_as) != 0) {
         return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", facts->replaced_as,
                        strerrordesc_np(errno));
     }
     if (rename(restore->copy->part, facts->path) != 0) {
         const int code = errno;
-        if (facts->replaced_as != NULL) {
+        if (keeps) {
             (void)unlink(facts->replaced_as);
         }
         return ow_fail(err, OW_FAILED, "cannot rename '%s' to '%s': %s", restore->copy->part,

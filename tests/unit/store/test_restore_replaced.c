@@ -7,30 +7,61 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static void restore__where_the_store_is_lost__is_not_mixed_with_what_is_left(void **state)
+static bool says(const char *ending, const char *text)
+{
+    char found[32] = "";
+    FILE *file = fopen(ow_scene_name(ending), "re");
+    assert_non_null(file);
+    assert_non_null(fgets(found, sizeof found, file));
+    assert_int_equal(fclose(file), 0);
+    return strcmp(found, text) == 0;
+}
+
+static void restore__where_the_store_is_lost__keeps_what_is_left_beside(void **state)
 {
     (void)state;
     ow_scene_start();
-    const struct ow_restore_options options = ow_scene_options();
+    struct ow_restore_options options = ow_scene_options();
     const char *hash = ow_scene_verify(ow_scene_from);
     assert_int_equal(unlink(ow_scene.path), 0);
     ow_scene_write_file(ow_scene_name("-wal"), "of the lost one");
-    ow_scene_write_file(ow_scene_name("-journal"), "of the lost one");
-    ow_scene_must(ow_scene_restore(&options, 0));
+    ow_scene_write_file(ow_scene_name("-journal"), "of the lost one, too");
+
+    struct ow_restore *made = NULL;
+    ow_scene_must(ow_restore_begin(&options, &made, &ow_scene.err));
+    const struct ow_restore_facts *facts = ow_restore_look(made);
+    assert_true(!facts->replaces && facts->replaced_as != NULL);
+    assert_string_equal(facts->replaced_as, ow_scene_name(".before-restore"));
+    ow_scene_must(ow_restore_place(made, 0, &ow_scene.err));
+    ow_restore_free(made);
     assert_false(ow_scene_has("-wal") || ow_scene_has("-journal") ||
                  ow_scene_has(".before-restore"));
+    assert_true(says(".before-restore-wal", "of the lost one"));
+    assert_true(says(".before-restore-journal", "of the lost one, too"));
     assert_string_equal(ow_scene_verify(ow_scene.path), hash);
     struct stat status;
     assert_int_equal(stat(ow_scene.path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0640);
     ow_fixture_open(&ow_scene);
     assert_int_equal(ow_store_restored_epoch(ow_scene.store), ow_store_epoch(ow_scene.store) - 1);
+    ow_fixture_close(&ow_scene);
+
+    /* What is kept is not overwritten by the next. */
+    assert_int_equal(unlink(ow_scene.path), 0);
+    ow_scene_write_file(ow_scene_name("-wal"), "of the next one");
+    ow_scene_refused(&options, OW_FAILED, ".before-restore-wal' is there already");
+    options.discard = true;
+    ow_scene_must(ow_scene_restore(&options, 0));
+    assert_false(ow_scene_has("-wal"));
+    assert_true(says(".before-restore-wal", "of the lost one"));
+    assert_string_equal(ow_scene_verify(ow_scene.path), hash);
     ow_fixture_done(&ow_scene);
 }
 
@@ -146,7 +177,7 @@ static void restore__over_another_store_that_is_locked__leaves_all_of_it(void **
 int ow_test_restore_replaced(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(restore__where_the_store_is_lost__is_not_mixed_with_what_is_left),
+        cmocka_unit_test(restore__where_the_store_is_lost__keeps_what_is_left_beside),
         cmocka_unit_test(restore__over_a_file_that_cannot_be_read__keeps_all_of_it),
         cmocka_unit_test(restore__killed_between_its_last_two_steps__can_be_done_again),
         cmocka_unit_test(restore__over_another_store_or_one_in_use__is_refused),
