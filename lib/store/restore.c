@@ -43,13 +43,13 @@ static enum ow_status soften(enum ow_status status)
     return status == OW_STORE_UNKNOWN || status == OW_STORE_FULL ? OW_FAILED : status;
 }
 
-/* A restore that was killed between two steps of _place has left the old file with two names. */
-static void end_interrupted(const char *path, const char *kept)
+/* A restore that was killed between two steps of _place has left the old file with two names. Only
+ * with the store's lock: else one that is at it now would lose what it keeps. */
+static void end_interrupted(struct ow_restore *restore)
 {
-    struct stat one;
-    struct stat other;
-    if (lstat(path, &one) == 0 && lstat(kept, &other) == 0 && one.st_ino == other.st_ino &&
-        one.st_dev == other.st_dev) {
+    const char *path = restore->facts.path;
+    const char *kept = ow_arena_printf(&restore->arena, "%s" OW_STORE_KEPT, path);
+    if (ow_store_path_same(path, kept)) {
         (void)unlink(kept);
     }
 }
@@ -143,7 +143,7 @@ static enum ow_status find_kept(struct ow_restore *restore, struct ow_err *err)
     if (restore->options.discard || find_any(restore, facts->path) == NULL) {
         return OW_OK;
     }
-    facts->replaced_as = ow_arena_printf(&restore->arena, "%s.before-restore", facts->path);
+    facts->replaced_as = ow_arena_printf(&restore->arena, "%s" OW_STORE_KEPT, facts->path);
     const char *taken = find_any(restore, facts->replaced_as);
     return taken == NULL
                ? OW_OK
@@ -155,15 +155,14 @@ static enum ow_status find_kept(struct ow_restore *restore, struct ow_err *err)
 static enum ow_status take_place(struct ow_restore *restore, const char **ret_replaced_id,
                                  struct ow_err *err)
 {
-    const struct ow_restore_options *options = &restore->options;
-    end_interrupted(options->path,
-                    ow_arena_printf(&restore->arena, "%s.before-restore", options->path));
-    OW_TRY(ow_store_path_check(options->path, &restore->arena, &restore->facts.path,
-                               &restore->facts.replaces, err));
-    OW_TRY(ow_store_lock(restore->facts.path, &restore->arena, &restore->lock_fd, &restore->last,
-                         err));
+    struct ow_restore_facts *facts = &restore->facts;
+    OW_TRY(ow_store_path_resolve(restore->options.path, &restore->arena, &facts->path,
+                                 &facts->replaces, err));
+    OW_TRY(ow_store_lock(facts->path, &restore->arena, &restore->lock_fd, &restore->last, err));
+    end_interrupted(restore);
+    OW_TRY(ow_store_path_check(facts->path, &restore->arena, &facts->path, &facts->replaces, err));
     OW_TRY(find_kept(restore, err));
-    return restore->facts.replaces ? look_at_replaced(restore, ret_replaced_id, err) : OW_OK;
+    return facts->replaces ? look_at_replaced(restore, ret_replaced_id, err) : OW_OK;
 }
 
 static enum ow_status check_source(const struct ow_restore *restore, struct ow_err *err)

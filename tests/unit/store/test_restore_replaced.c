@@ -89,13 +89,33 @@ static void restore__killed_between_its_last_two_steps__can_be_done_again(void *
 {
     (void)state;
     ow_scene_start();
-    const struct ow_restore_options options = ow_scene_options();
+    struct ow_restore_options options = ow_scene_options();
     assert_int_equal(link(ow_scene.path, ow_scene_name(".before-restore")), 0);
-    ow_scene_write_file(ow_scene_name(".part"), "half a file");
-    assert_int_equal(ow_fixture_try_open(&ow_scene), OW_UNSAFE); /* and until then nothing runs */
+    /* Until then nothing runs, and it says why. */
+    assert_int_equal(ow_fixture_try_open(&ow_scene), OW_UNSAFE);
+    assert_non_null(strstr(ow_scene.err.text, "a restore was interrupted"));
+    assert_non_null(strstr(ow_scene.err.text, ".before-restore'"));
+    options.path = ow_scene_name(".link");
+    assert_int_equal(symlink("store.db", options.path), 0);
     ow_scene_must(ow_scene_restore(&options, 0));
     assert_int_equal(ow_scene_later_orders(), 0);
     (void)ow_scene_verify(ow_scene.path);
+    (void)ow_scene_verify(ow_scene_name(".before-restore"));
+    ow_fixture_done(&ow_scene);
+}
+
+static void restore__while_another_one_is_at_its_last_two_steps__takes_nothing_away(void **state)
+{
+    (void)state;
+    ow_scene_start();
+    const struct ow_restore_options options = ow_scene_options();
+    struct ow_restore *other = NULL;
+    ow_scene_must(ow_restore_begin(&options, &other, &ow_scene.err));
+    assert_int_equal(link(ow_scene.path, ow_scene_name(".before-restore")), 0);
+    struct ow_restore *made = NULL;
+    assert_int_equal(ow_restore_begin(&options, &made, &ow_scene.err), OW_TEMPORARY);
+    assert_true(ow_scene_has(".before-restore"));
+    ow_restore_free(other);
     ow_fixture_done(&ow_scene);
 }
 
@@ -180,6 +200,7 @@ int ow_test_restore_replaced(void)
         cmocka_unit_test(restore__where_the_store_is_lost__keeps_what_is_left_beside),
         cmocka_unit_test(restore__over_a_file_that_cannot_be_read__keeps_all_of_it),
         cmocka_unit_test(restore__killed_between_its_last_two_steps__can_be_done_again),
+        cmocka_unit_test(restore__while_another_one_is_at_its_last_two_steps__takes_nothing_away),
         cmocka_unit_test(restore__over_another_store_or_one_in_use__is_refused),
         cmocka_unit_test(restore__over_a_damaged_file_that_somebody_has_open__is_refused),
         cmocka_unit_test(restore__over_another_store_that_is_locked__leaves_all_of_it),
