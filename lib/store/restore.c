@@ -27,6 +27,7 @@ struct ow_restore {
     int lock_fd;
     enum ow_store_end last;
     struct ow_backup *copy;
+    bool linked, moved[COMPANIONS]; /* what has been set aside */
     bool placed;
 };
 
@@ -43,15 +44,27 @@ static enum ow_status soften(enum ow_status status)
     return status == OW_STORE_UNKNOWN || status == OW_STORE_FULL ? OW_FAILED : status;
 }
 
+static const char *beside(struct ow_restore *restore, const char *path, size_t companion)
+{
+    return ow_arena_printf(&restore->arena, "%s%s", path, companions[companion]);
+}
+
 /* A restore that was killed between two steps of _place has left the old file with two names. Only
  * with the store's lock: else one that is at it now would lose what it keeps. */
 static void end_interrupted(struct ow_restore *restore)
 {
     const char *path = restore->facts.path;
     const char *kept = ow_arena_printf(&restore->arena, "%s" OW_STORE_KEPT, path);
-    if (ow_store_path_same(path, kept)) {
-        (void)unlink(kept);
+    if (!ow_store_path_same(path, kept)) {
+        return;
     }
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        const char *place = beside(restore, path, i);
+        if (access(place, F_OK) != 0) {
+            (void)rename(beside(restore, kept, i), place);
+        }
+    }
+    (void)unlink(kept);
 }
 
 /* What the file in the place says of itself. An empty one says nothing. */
@@ -130,7 +143,7 @@ static const char *find_any(struct ow_restore *restore, const char *path)
     struct stat status;
     const char *found = lstat(path, &status) == 0 ? path : NULL;
     for (size_t i = 0; i < COMPANIONS && found == NULL; i++) {
-        const char *name = ow_arena_printf(&restore->arena, "%s%s", path, companions[i]);
+        const char *name = beside(restore, path, i);
         found = lstat(name, &status) == 0 && status.st_size > 0 ? name : NULL;
     }
     return found;
@@ -378,22 +391,37 @@ static enum ow_status give_to_owner(const struct ow_restore *restore, struct ow_
                                            restore->copy->part, strerrordesc_np(errno));
 }
 
-/*
- * What lies beside the old file goes with it. After a clean end of the old store there is nothing;
- * where it could not be read, or was moved away, its WAL was not written back and is kept like the
- * file itself.
- */
-static enum ow_status move_companions(struct ow_restore *restore, struct ow_err *err)
+/* Where the old store is until the new one is in its place, and from then on, if it is kept. */
+static const char *aside_of(struct ow_restore *restore)
 {
     const struct ow_restore_facts *facts = &restore->facts;
+    return facts->replaced_as != NULL
+               ? facts->replaced_as
+               : ow_arena_printf(&restore->arena, "%s.discarded", facts->path);
+}
+
+/*
+ * There is a store at the path at each moment: first the old file gets a second name, then the new
+ * one takes its first. What lies beside the old one goes with it. After a clean end of the old
+ * store there is nothing; where it could not be read, or was moved away, its WAL was not written
+ * back.
+ */
+static enum ow_status set_aside(struct ow_restore *restore, struct ow_err *err)
+{
+    const struct ow_restore_facts *facts = &restore->facts;
+    const char *aside = aside_of(restore);
+    if (facts->replaces && facts->replaced_as != NULL) {
+        restore->linked = link(facts->path, aside) == 0;
+        if (!restore->linked) {
+            return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", aside,
+                           strerrordesc_np(errno));
+        }
+    }
     (void)unlink(ow_arena_printf(&restore->arena, "%s-shm", facts->path));
     for (size_t i = 0; i < COMPANIONS; i++) {
-        const char *from = ow_arena_printf(&restore->arena, "%s%s", facts->path, companions[i]);
-        const int failed = facts->replaced_as == NULL
-                               ? unlink(from)
-                               : rename(from, ow_arena_printf(&restore->arena, "%s%s",
-                                                              facts->replaced_as, companions[i]));
-        if (failed != 0 && errno != ENOENT) {
+        const char *from = beside(restore, facts->path, i);
+        restore->moved[i] = rename(from, beside(restore, aside, i)) == 0;
+        if (!restore->moved[i] && errno != ENOENT) {
             return ow_fail(err, OW_FAILED, "cannot take '%s' away: %s", from,
                            strerrordesc_np(errno));
         }
@@ -401,27 +429,31 @@ static enum ow_status move_companions(struct ow_restore *restore, struct ow_err 
     return OW_OK;
 }
 
-/* There is a store at the path at each moment: first the old file gets a second name, then the new
- * one takes its first. */
+/* The old store is whole again. */
+static void put_back(struct ow_restore *restore)
+{
+    const char *aside = aside_of(restore);
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        if (restore->moved[i]) {
+            (void)rename(beside(restore, aside, i), beside(restore, restore->facts.path, i));
+        }
+    }
+    if (restore->linked) {
+        (void)unlink(aside);
+    }
+}
+
 static enum ow_status swap(struct ow_restore *restore, struct ow_err *err)
 {
     const struct ow_restore_facts *facts = &restore->facts;
-    const bool keeps = facts->replaces && facts->replaced_as != NULL;
-    if (keeps && link(facts->path, facts->replaced_as) != 0) {
-        return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", facts->replaced_as,
-                       strerrordesc_np(errno));
-    }
+    OW_TRY(set_aside(restore, err));
     if (rename(restore->copy->part, facts->path) != 0) {
-        const int code = errno;
-        if (keeps) {
-            (void)unlink(facts->replaced_as);
-        }
         return ow_fail(err, OW_FAILED, "cannot rename '%s' to '%s': %s", restore->copy->part,
-                       facts->path, strerrordesc_np(code));
+                       facts->path, strerrordesc_np(errno));
     }
     restore->copy->part_made = false;
     restore->placed = true;
-    return ow_backup_sync_folder(restore->copy, err);
+    return OW_OK;
 }
 
 enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch, struct ow_err *err)
@@ -431,8 +463,16 @@ enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch,
     OW_TRY(give_to_owner(restore, err));
     OW_TRY(ow_backup_sync(restore->copy, err));
     restore->facts.bytes = ow_backup_look(restore->copy).bytes;
-    OW_TRY(move_companions(restore, err));
-    return swap(restore, err);
+    const enum ow_status status = swap(restore, err);
+    if (status != OW_OK) {
+        put_back(restore);
+        return status;
+    }
+    OW_TRY(ow_backup_sync_folder(restore->copy, err));
+    for (size_t i = 0; i < COMPANIONS && restore->facts.replaced_as == NULL; i++) {
+        (void)unlink(beside(restore, aside_of(restore), i));
+    }
+    return OW_OK;
 }
 
 void ow_restore_free(struct ow_restore *restore)

@@ -65,15 +65,21 @@ static void restore__where_the_store_is_lost__keeps_what_is_left_beside(void **s
     ow_fixture_done(&ow_scene);
 }
 
+/* A file that cannot be read, so that its log cannot be written back either. */
+static void damage(void)
+{
+    ow_scene_write_file(ow_scene.path,
+                        "this was a store, and its first page is gone; long enough to be one?"
+                        "  SQLite looks at the first hundred bytes before it says no.");
+    ow_scene_write_file(ow_scene_name("-wal"), "its log");
+}
+
 static void restore__over_a_file_that_cannot_be_read__keeps_all_of_it(void **state)
 {
     (void)state;
     ow_scene_start();
     const struct ow_restore_options options = ow_scene_options();
-    ow_scene_write_file(ow_scene.path,
-                        "this was a store, and its first page is gone; long enough to be one?"
-                        "  SQLite looks at the first hundred bytes before it says no.");
-    ow_scene_write_file(ow_scene_name("-wal"), "its log");
+    damage();
     assert_int_equal(chmod(ow_scene.path, 0600), 0);
     ow_scene_must(ow_scene_restore(&options, 3));
     assert_true(ow_scene_has(".before-restore") && ow_scene_has(".before-restore-wal"));
@@ -116,6 +122,62 @@ static void restore__while_another_one_is_at_its_last_two_steps__takes_nothing_a
     assert_int_equal(ow_restore_begin(&options, &made, &ow_scene.err), OW_TEMPORARY);
     assert_true(ow_scene_has(".before-restore"));
     ow_restore_free(other);
+    ow_fixture_done(&ow_scene);
+}
+
+static void restore__its_last_steps_fail__leaves_all_as_it_was(void **state)
+{
+    (void)state;
+    ow_scene_start();
+    damage();
+    for (int round = 0; round < 3; round++) {
+        struct ow_restore_options options = ow_scene_options();
+        struct ow_restore *made = NULL;
+        options.discard = round == 2;
+        ow_scene_must(ow_restore_begin(&options, &made, &ow_scene.err));
+        /* The old file cannot be kept, or the new one cannot be put in its place. */
+        if (round == 0) {
+            ow_scene_write_file(ow_scene_name(".before-restore"), "mine");
+        } else {
+            assert_int_equal(unlink(ow_scene_name(".part")), 0);
+        }
+        assert_int_equal(ow_restore_place(made, 0, &ow_scene.err), OW_FAILED);
+        ow_restore_free(made);
+        assert_true(says("-wal", "its log"));
+        assert_true(says("", "this was a store, and its first"));
+        assert_false(ow_scene_has(".before-restore-wal") || ow_scene_has(".discarded-wal"));
+        assert_int_equal(ow_scene_has(".before-restore"), round == 0);
+        (void)unlink(ow_scene_name(".before-restore"));
+    }
+    ow_fixture_done(&ow_scene);
+}
+
+static void restore__after_one_that_was_killed_with_the_log_aside__has_all_of_it(void **state)
+{
+    (void)state;
+    ow_scene_start();
+    const struct ow_restore_options options = ow_scene_options();
+    damage();
+    assert_int_equal(link(ow_scene.path, ow_scene_name(".before-restore")), 0);
+    assert_int_equal(rename(ow_scene_name("-wal"), ow_scene_name(".before-restore-wal")), 0);
+    ow_scene_must(ow_scene_restore(&options, 0));
+    assert_true(says(".before-restore-wal", "its log"));
+    (void)ow_scene_verify(ow_scene.path);
+    ow_fixture_done(&ow_scene);
+}
+
+static void restore__discarding_a_damaged_file__leaves_nothing_of_it(void **state)
+{
+    (void)state;
+    ow_scene_start();
+    struct ow_restore_options options = ow_scene_options();
+    options.discard = true;
+    damage();
+    ow_scene_write_file(ow_scene_name(".discarded-wal"), "of one that was killed");
+    ow_scene_must(ow_scene_restore(&options, 0));
+    assert_false(ow_scene_has("-wal") || ow_scene_has(".discarded-wal") ||
+                 ow_scene_has(".before-restore"));
+    (void)ow_scene_verify(ow_scene.path);
     ow_fixture_done(&ow_scene);
 }
 
@@ -200,6 +262,9 @@ int ow_test_restore_replaced(void)
         cmocka_unit_test(restore__where_the_store_is_lost__keeps_what_is_left_beside),
         cmocka_unit_test(restore__over_a_file_that_cannot_be_read__keeps_all_of_it),
         cmocka_unit_test(restore__killed_between_its_last_two_steps__can_be_done_again),
+        cmocka_unit_test(restore__its_last_steps_fail__leaves_all_as_it_was),
+        cmocka_unit_test(restore__after_one_that_was_killed_with_the_log_aside__has_all_of_it),
+        cmocka_unit_test(restore__discarding_a_damaged_file__leaves_nothing_of_it),
         cmocka_unit_test(restore__while_another_one_is_at_its_last_two_steps__takes_nothing_away),
         cmocka_unit_test(restore__over_another_store_or_one_in_use__is_refused),
         cmocka_unit_test(restore__over_a_damaged_file_that_somebody_has_open__is_refused),
