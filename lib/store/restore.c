@@ -178,11 +178,12 @@ static enum ow_status take_place(struct ow_restore *restore, const char **ret_re
     return facts->replaces ? look_at_replaced(restore, ret_replaced_id, err) : OW_OK;
 }
 
-static enum ow_status check_source(const struct ow_restore *restore, struct ow_err *err)
+static enum ow_status check_source(struct ow_restore *restore, struct ow_err *err)
 {
     struct stat from;
     struct stat there;
     const char *path = restore->options.from;
+    const char *part = ow_arena_printf(&restore->arena, "%s" OW_BACKUP_PART, restore->facts.path);
     if (stat(path, &from) != 0) {
         return ow_fail(err, OW_BAD_CONFIG, "cannot look at backup '%s': %s", path,
                        strerrordesc_np(errno));
@@ -193,6 +194,12 @@ static enum ow_status check_source(const struct ow_restore *restore, struct ow_e
     if (stat(restore->facts.path, &there) == 0 && there.st_ino == from.st_ino &&
         there.st_dev == from.st_dev) {
         return ow_fail(err, OW_BAD_CONFIG, "the backup '%s' is the store itself", path);
+    }
+    if (stat(part, &there) == 0 && there.st_ino == from.st_ino && there.st_dev == from.st_dev) {
+        return ow_fail(err, OW_BAD_CONFIG,
+                       "the backup '%s' has the name that restore gives to its copy, '%s': rename "
+                       "it first",
+                       path, part);
     }
     return OW_OK;
 }

@@ -3,6 +3,7 @@
 
 /* Each runs the tests of one file and returns how many failed. */
 int ow_test_backup(void);
+int ow_test_backup_place(void);
 int ow_test_batch(void);
 int ow_test_claim(void);
 int ow_test_claim_fault(void);

@@ -81,6 +81,14 @@ static void restore__what_is_no_backup_of_this_store__is_refused(void **state)
     ow_scene_refused(&options, OW_BAD_CONFIG, "is no file");
     options.from = ow_scene.path;
     ow_scene_refused(&options, OW_BAD_CONFIG, "the store itself");
+    /* What restore itself would write over, by its name or by another. */
+    assert_int_equal(rename(ow_scene_from, ow_scene_name(".part")), 0);
+    assert_int_equal(symlink(ow_scene_name(".part"), ow_scene_from), 0);
+    options.from = ow_scene_from;
+    assert_int_equal(ow_scene_restore(&options, 0), OW_BAD_CONFIG);
+    assert_non_null(strstr(ow_scene.err.text, "rename it first"));
+    assert_int_equal(unlink(ow_scene_from), 0);
+    assert_int_equal(rename(ow_scene_name(".part"), ow_scene_from), 0);
     options.from = ow_scene_name("-other");
     ow_scene_write_file(options.from, "");
     ow_scene_refused(&options, OW_UNSAFE, "is empty");
