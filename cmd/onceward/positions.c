@@ -58,7 +58,8 @@ enum ow_status ow_positions_session_open(struct ow_positions_session *session,
 }
 
 enum ow_status ow_positions_session_connect(struct ow_positions_session *session,
-                                            const char *store_id, int64_t epoch, struct ow_err *err)
+                                            const char *store_id, int64_t epoch,
+                                            int64_t restored_epoch, struct ow_err *err)
 {
     struct ow_config *config = &session->config;
     (void)snprintf(session->instance_id, sizeof(session->instance_id), "onceward-%s", store_id);
@@ -71,6 +72,7 @@ enum ow_status ow_positions_session_connect(struct ow_positions_session *session
     session->next.source = session->source;
     session->next.store_id = store_id;
     session->next.epoch = epoch;
+    session->next.restored_epoch = restored_epoch;
     return OW_OK;
 }
 

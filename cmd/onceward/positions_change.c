@@ -116,7 +116,8 @@ static enum ow_status change_all(struct changing *changing, enum ow_output outpu
     struct ow_positions_session *session = changing->session;
     OW_TRY(open_store(changing, err));
     OW_TRY(ow_positions_session_connect(session, ow_store_id(changing->work.store),
-                                        ow_store_epoch(changing->work.store), err));
+                                        ow_store_epoch(changing->work.store),
+                                        ow_store_restored_epoch(changing->work.store), err));
     OW_TRY(ow_positions_plan(&changing->work, err));
     if (!changing->dry_run) {
         OW_TRY(apply(changing, err));

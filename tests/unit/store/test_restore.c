@@ -1,6 +1,7 @@
 /* What takes the place of a store, and what may not. */
 #include "groups.h"
 #include "restore_scene.h"
+#include "store/position_survey.h"
 #include "support/store/fault_vfs.h"
 
 #include <sqlite3.h>
@@ -49,6 +50,9 @@ static void restore__over_a_store_that_went_on__is_the_backup_in_a_higher_epoch(
     ow_fixture_close(&ow_scene);
     assert_string_equal(ow_scene_verify(ow_scene.path), hash);
     (void)ow_scene_verify(ow_scene_name(".before-restore"));
+    struct ow_position_survey survey; /* who asks from outside is told so, too */
+    ow_scene_must(ow_position_survey(ow_scene.path, &ow_scene.kept, &survey, &ow_scene.err));
+    assert_true(survey.epoch == 9 && survey.restored_epoch == 8);
 
     /* The kept one is not overwritten by the next. */
     assert_int_equal(ow_scene_restore(&options, 0), OW_FAILED);
