@@ -9,6 +9,7 @@ import ctypes
 import json
 import pathlib
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -142,8 +143,14 @@ def where_the_topics_have_lost_it(worker, backup):
         raise harness.Failure("restore says: %s" % said)
     command(worker, "run", "--until-end", code=4)
     _, said = command(worker, "run", "--until-end", "--restored", code=4)
-    if "begins at offset" not in said:
+    line = re.search(r"onceward positions (accept-lost --topic \S+ --partition \d+ --restored) --why TEXT", said)
+    if "begins at offset" not in said or not line:
         raise harness.Failure("run says: %s" % said)
+    told = positions(worker, *line.group(1).split(), "--why", "a test")
+    if [(row["did"], row["left_out"]) for row in told] != [("lost", 7)]:
+        raise harness.Failure("accept-lost says: %s" % told)
+    command(worker, "run", "--until-end", "--restored")
+    worker.verify()
 
 
 def positions(worker, verb, *arguments):
