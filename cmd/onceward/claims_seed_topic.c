@@ -32,6 +32,7 @@ static enum ow_status find_begin(const struct reading *reading,
     const struct ow_consume_options next = {
         .store_id = ow_store_id(session->store),
         .epoch = ow_store_epoch(session->store),
+        .restored_epoch = ow_store_restored_epoch(session->store),
         .skips_honoured = session->config.skips_honoured,
     };
     const struct ow_durable durable = ow_durable_of(position);

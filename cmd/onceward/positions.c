@@ -58,7 +58,8 @@ enum ow_status ow_positions_session_open(struct ow_positions_session *session,
 }
 
 enum ow_status ow_positions_session_connect(struct ow_positions_session *session,
-                                            const char *store_id, int64_t epoch, struct ow_err *err)
+                                            const char *store_id, int64_t epoch,
+                                            int64_t restored_epoch, struct ow_err *err)
 {
     struct ow_config *config = &session->config;
     (void)snprintf(session->instance_id, sizeof(session->instance_id), "onceward-%s", store_id);
@@ -71,6 +72,7 @@ enum ow_status ow_positions_session_connect(struct ow_positions_session *session
     session->next.source = session->source;
     session->next.store_id = store_id;
     session->next.epoch = epoch;
+    session->next.restored_epoch = restored_epoch;
     return OW_OK;
 }
 
@@ -239,10 +241,13 @@ const struct ow_command ow_command_positions = {
         "The store is changed\n"
         "first, then the group's offsets. Where the group cannot be told now (it remembers a "
         "worker for a session after it\n"
-        "ended), that is said, and the next start does it: the store is the truth.\n"
+        "ended), that is said, and the next start does it: the store is the truth. With --foreign "
+        "or --restored a start would\n"
+        "refuse what the group still has: then the exit code is 75, and the command is to be given "
+        "again.\n"
         "\n"
         "No worker may run (exit code 75), and nobody else may be in the group (likewise). An "
         "offset must lie in the topic,\n"
-        "from its first record to its end.",
+        "from its first record to its end. --dry-run reads only, and asks the brokers the same.",
     .run = run,
 };

@@ -24,10 +24,10 @@ struct ow_positions_session {
 enum ow_status ow_positions_session_open(struct ow_positions_session *session,
                                          const struct ow_invocation *invocation, struct ow_err *err)
     OW_MUST_USE;
-/* The brokers, for a store of that id; epoch: the next start's. */
+/* The brokers, for a store of that id; epoch: the next start's. restored_epoch: 0: it never was. */
 enum ow_status ow_positions_session_connect(struct ow_positions_session *session,
-                                            const char *store_id, int64_t epoch, struct ow_err *err)
-    OW_MUST_USE;
+                                            const char *store_id, int64_t epoch,
+                                            int64_t restored_epoch, struct ow_err *err) OW_MUST_USE;
 void ow_positions_session_close(struct ow_positions_session *session);
 
 enum ow_status ow_positions_show(const struct ow_invocation *invocation, enum ow_output output,

@@ -1,4 +1,5 @@
 #include "positions.h"
+#include "store/position_survey.h"
 
 #include <inttypes.h>
 #include <pwd.h>
@@ -28,14 +29,30 @@ static const char *user_name(struct ow_arena *arena)
 
 static enum ow_status open_store(struct changing *changing, struct ow_err *err)
 {
-    struct ow_config *config = &changing->session->config;
+    struct ow_positions_session *session = changing->session;
+    struct ow_config *config = &session->config;
     const struct ow_store_options options = {.path = config->store_path,
                                              .hash_key_file = config->hash_key_file,
                                              .clock = ow_clock_system()};
     if (access(config->store_path, F_OK) != 0) {
         return ow_fail(err, OW_BAD_CONFIG, "there is no store '%s'", config->store_path);
     }
-    return ow_store_open(&options, &config->machines, &changing->work.store, err);
+    OW_TRY(ow_store_open(&options, &config->machines, &changing->work.store, err));
+    struct ow_store *store = changing->work.store;
+    OW_TRY(ow_store_positions(store, &session->arena, &changing->work.positions, err));
+    return ow_positions_session_connect(session, ow_store_id(store), ow_store_epoch(store),
+                                        ow_store_restored_epoch(store), err);
+}
+
+/* A start would raise the epoch, and bring an older file up to the present schema. */
+static enum ow_status only_read_store(struct changing *changing, struct ow_err *err)
+{
+    struct ow_positions_session *session = changing->session;
+    struct ow_position_survey survey;
+    OW_TRY(ow_position_survey(session->config.store_path, &session->arena, &survey, err));
+    changing->work.positions = survey.positions;
+    return ow_positions_session_connect(session, survey.store_id, survey.epoch + 1,
+                                        survey.restored_epoch, err);
 }
 
 static void print_table(const struct changing *changing, struct ow_arena *arena)
@@ -91,17 +108,13 @@ static void log_changes(const struct changing *changing)
     }
 }
 
-/* The store first. Only where it has no position is the group's offset all that there is. */
+/* The store first. */
 static enum ow_status apply(struct changing *changing, struct ow_err *err)
 {
     OW_TRY(ow_positions_apply(&changing->work, err));
     log_changes(changing);
-    const enum ow_status status = ow_positions_commit(&changing->work, err);
-    changing->told = status == OW_OK;
-    if (status != OW_OK && changing->work.list[0].did == OW_POSITIONS_STARTED) {
-        return status;
-    }
-    if (status != OW_OK) {
+    OW_TRY(ow_positions_tell(&changing->work, &changing->told, err));
+    if (!changing->told) {
         (void)fprintf(stderr,
                       "onceward: the position is changed; the group will be told by the next start "
                       "(now: %s)\n",
@@ -114,9 +127,7 @@ static enum ow_status change_all(struct changing *changing, enum ow_output outpu
                                  struct ow_err *err)
 {
     struct ow_positions_session *session = changing->session;
-    OW_TRY(open_store(changing, err));
-    OW_TRY(ow_positions_session_connect(session, ow_store_id(changing->work.store),
-                                        ow_store_epoch(changing->work.store), err));
+    OW_TRY(changing->dry_run ? only_read_store(changing, err) : open_store(changing, err));
     OW_TRY(ow_positions_plan(&changing->work, err));
     if (!changing->dry_run) {
         OW_TRY(apply(changing, err));

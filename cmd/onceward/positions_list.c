@@ -127,7 +127,8 @@ static enum ow_status show(struct ow_positions_session *session, enum ow_output 
     size_t count = 0;
     const char *silent = NULL;
     OW_TRY(ow_position_survey(session->config.store_path, &session->arena, &survey, err));
-    OW_TRY(ow_positions_session_connect(session, survey.store_id, survey.epoch + 1, err));
+    OW_TRY(ow_positions_session_connect(session, survey.store_id, survey.epoch + 1,
+                                        survey.restored_epoch, err));
     const struct ow_positions_row *rows =
         ow_positions_list(&session->next, survey.positions, &session->arena, &count, &silent);
     if (silent != NULL) {

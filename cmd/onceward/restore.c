@@ -18,7 +18,7 @@ static const struct ow_argument arguments[] = {
     {.name = "from",                        .value = "BACKUP", .text = "The backup. Must be given."},
     {.name = "no-broker",
       .text = "Ask no broker: whether the topics hold what comes after it is not checked."},
-    {.name = "discard",                   .text = "Do not keep the file that is replaced."},
+    {.name = "discard",                   .text = "Do not keep what is replaced."},
     OW_ARGUMENT_OUTPUT,
     {.name = NULL                                    },
 };
@@ -103,7 +103,9 @@ static void print_table(const struct restore *restore, const struct ow_restore_f
     (void)printf("restored: %s, store %s as of %s, %" PRId64 " pages, %zu positions\n", facts->path,
                  facts->store_id, time, facts->pages, facts->position_count);
     if (facts->replaced_as != NULL) {
-        (void)printf("the old file is kept: %s\n", facts->replaced_as);
+        (void)printf(facts->replaces ? "the old file is kept: %s\n"
+                                     : "what a lost store has left here is kept: %s-*\n",
+                     facts->replaced_as);
     }
     if (restore->ask_broker) {
         (void)printf("the topics hold what comes after it; %" PRId64
@@ -207,15 +209,15 @@ const struct ow_command ow_command_restore = {
         "claims.backups; with claims.strict\n"
         "too old is refused.\n"
         "\n"
-        "Only then it takes the place of the store, in one step; the old file is kept as "
-        "STORE.before-restore, unless\n"
-        "--discard. No worker may run (exit code 75). The next run needs no option: the restored "
-        "store knows the epoch up\n"
-        "to which the group's offsets may be ahead of it, goes on at its own positions, and what "
-        "comes again is handled as\n"
-        "if for the first time: that is how the lost effects come back. What the lost store did to "
-        "others (HTTP answers,\n"
-        "rows that people have read) is not undone.\n"
+        "Only then it takes the place of the store, in one step; what was there, STORE-wal "
+        "included, is kept as\n"
+        "STORE.before-restore, unless --discard. No worker may run (exit code 75). The next run "
+        "needs no option: the\n"
+        "restored store knows the epoch up to which the group's offsets may be ahead of it, goes "
+        "on at its own positions,\n"
+        "and what comes again is handled as if for the first time: that is how the lost effects "
+        "come back. What the lost\n"
+        "store did to others (HTTP answers, rows that people have read) is not undone.\n"
         "\n"
         "--no-broker checks the file alone; the first run must then be told with --restored.\n"
         "-o json: path, store_id, pages, bytes, at_ms (0: not known), positions, replaced_as, "

@@ -212,6 +212,7 @@ static enum ow_status take_assigned(struct ow_apply *apply, const struct ow_assi
     }
     partition->assigned = true;
     partition->check_anchor = assigned->check_anchor;
+    partition->restored = assigned->restored;
     partition->at_end = false;
     partition->last_timestamp_ms = INT64_MIN;
     const bool moved =

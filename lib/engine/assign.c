@@ -109,14 +109,16 @@ enum ow_status ow_assign_check_topic(const struct ow_assign_question *question, 
                    "%s[%d]: the topic ends at offset %lld, and records up to %lld were handled: it "
                    "was re-created or truncated. What it holds now would be skipped or taken for "
                    "known, so nothing was done. To begin it anew: onceward positions adopt --topic "
-                   "%s --why TEXT",
+                   "%s%s --why TEXT",
                    facts->topic, (int)facts->partition, (long long)question->high,
-                   (long long)facts->high_offset, facts->topic);
+                   (long long)facts->high_offset, facts->topic,
+                   ow_position_restored_option(facts->restored));
 }
 
 static enum ow_status refuse_lost(const struct ow_assigned *assigned,
                                   const struct ow_assign_question *question, struct ow_err *err)
 {
+    const char *restored = ow_position_restored_option(question->facts.restored);
     OW_TRY(ow_assign_check_topic(question, err));
     if (assigned->offset >= question->low && assigned->offset <= question->high) {
         return OW_OK;
@@ -125,17 +127,19 @@ static enum ow_status refuse_lost(const struct ow_assigned *assigned,
         return ow_fail(err, OW_UNSAFE,
                        "%s[%d]: the topic begins at offset %lld, behind our position %lld: the "
                        "records between were deleted before they were handled. To go on without "
-                       "them: onceward positions accept-lost --topic %s --partition %d --why TEXT",
+                       "them: onceward positions accept-lost --topic %s --partition %d%s --why "
+                       "TEXT",
                        assigned->topic, (int)assigned->partition, (long long)question->low,
-                       (long long)assigned->offset, assigned->topic, (int)assigned->partition);
+                       (long long)assigned->offset, assigned->topic, (int)assigned->partition,
+                       restored);
     }
     return ow_fail(err, OW_UNSAFE,
                    "%s[%d]: the group is at offset %lld, and the topic reaches from %lld to %lld. "
                    "To say where to go on: onceward positions set --topic %s --partition %d "
-                   "--offset N --why TEXT, or --to-earliest instead of --offset N",
+                   "--offset N%s --why TEXT, or --to-earliest instead of --offset N",
                    assigned->topic, (int)assigned->partition, (long long)assigned->offset,
                    (long long)question->low, (long long)question->high, assigned->topic,
-                   (int)assigned->partition);
+                   (int)assigned->partition, restored);
 }
 
 const char *ow_resume_text(enum ow_resume resume)
@@ -179,6 +183,7 @@ enum ow_status ow_assign_judge(const struct ow_consume_options *options,
         OW_TRY(find_start(options, question, &assigned, err));
     }
     OW_TRY(refuse_lost(&assigned, question, err));
+    assigned.restored = question->facts.restored;
     assigned.check_anchor = assigned.resume == OW_RESUME_STORED && assigned.offset > question->low;
     *ret_assigned = assigned;
     return OW_OK;

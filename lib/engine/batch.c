@@ -122,9 +122,9 @@ static enum ow_status check_anchor(struct ow_apply *apply, struct ow_partition *
         "[%d]: the record at offset %lld is not the one that was handled there: the topic was "
         "re-created, truncated or swapped. Its records would be taken for known ones or skipped, "
         "so nothing was done. To begin it anew: onceward positions adopt --topic " OW_SLICE_FMT
-        " --why TEXT",
+        "%s --why TEXT",
         OW_SLICE_ARG(record->topic), (int)record->partition, (long long)record->offset,
-        OW_SLICE_ARG(record->topic));
+        OW_SLICE_ARG(record->topic), ow_position_restored_option(partition->restored));
 }
 
 /*

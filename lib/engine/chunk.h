@@ -26,6 +26,7 @@ struct ow_assigned {
     int64_t offset;    /* the first record to be handled */
     int64_t committed; /* what the group's offset is; -1: none */
     bool check_anchor; /* the record before it is fetched too, to be compared with the anchor */
+    bool restored;     /* as in ow_assignment_facts, for what is said then */
 };
 
 /* A partition was read to its end; or there is more. */

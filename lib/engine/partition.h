@@ -19,6 +19,7 @@ struct ow_partition {
     bool touched;                 /* working holds in this batch */
     bool assigned;
     bool check_anchor; /* the next record below next_offset is compared with the anchor */
+    bool restored;     /* the assignment's */
     bool at_end;
     int64_t last_timestamp_ms;            /* of the last settled record; INT64_MIN: none */
     const struct ow_record *last_handled; /* in this batch */

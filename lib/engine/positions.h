@@ -4,7 +4,8 @@
  *
  * The store is the truth and is changed first. What the group has committed follows; until it does,
  * the next start goes on at the store's position all the same, for what the group had then is known
- * (seen_committed, the epoch of an incarnation, our own metadata).
+ * (seen_committed, the epoch of an incarnation, our own metadata). But not where that is another
+ * store's, or a newer copy's: such a commit is refused for as long as it is there.
  *
  * Threads: the caller's. Memory: the caller's arena. Failure: UNSAFE (a foreign store, an older
  * copy, a topic that is another one), TEMPORARY (somebody is in the group, no broker answers),
@@ -80,14 +81,16 @@ struct ow_positions_change {
     int64_t left_out;    /* offsets that are skipped or lost now */
     int64_t low, end, committed;
     int64_t seen_committed; /* what the store keeps of it: not ours, and not to be honoured */
+    bool refused;           /* a start that is told nothing refuses it */
 };
 
 /* A change from the order to the group. */
 struct ow_positions_work {
     const struct ow_consume_options
-        *options; /* as the next start has them; the worker is not used */
-    struct ow_store *store;
+        *options;           /* as the next start has them; the worker is not used */
+    struct ow_store *store; /* _plan does not need it */
     const struct ow_positions_order *order;
+    struct ow_position *positions; /* the store's */
     struct ow_arena *arena;
     struct ow_positions_change *list; /* as planned */
     size_t count;
@@ -98,8 +101,12 @@ enum ow_status ow_positions_plan(struct ow_positions_work *work, struct ow_err *
 /* Does it in the store. */
 enum ow_status ow_positions_apply(const struct ow_positions_work *work, struct ow_err *err)
     OW_MUST_USE;
-/* Tells the group, which must be empty. TEMPORARY: the next start will. */
-enum ow_status ow_positions_commit(const struct ow_positions_work *work, struct ow_err *err)
-    OW_MUST_USE;
+/*
+ * Tells the group, which must be empty. *ret_told: false where it does not take it (err says why),
+ * and the next start will tell it. Where a start cannot, for it would refuse what the group has, or
+ * begin there: the failure; the order must be given again.
+ */
+enum ow_status ow_positions_tell(const struct ow_positions_work *work, bool *ret_told,
+                                 struct ow_err *err) OW_MUST_USE;
 
 #endif

@@ -110,7 +110,7 @@ enum ow_status ow_positions_apply(const struct ow_positions_work *work, struct o
     return status;
 }
 
-enum ow_status ow_positions_commit(const struct ow_positions_work *work, struct ow_err *err)
+static enum ow_status commit(const struct ow_positions_work *work, struct ow_err *err)
 {
     const struct ow_consume_options *options = work->options;
     struct ow_partition_offset *offsets =
@@ -127,4 +127,23 @@ enum ow_status ow_positions_commit(const struct ow_positions_work *work, struct 
     return work->count == 0
                ? OW_OK
                : options->source->ops->commit(options->source, offsets, work->count, true, err);
+}
+
+enum ow_status ow_positions_tell(const struct ow_positions_work *work, bool *ret_told,
+                                 struct ow_err *err)
+{
+    const enum ow_status status = commit(work, err);
+    *ret_told = status == OW_OK;
+    for (size_t i = 0; i < work->count && status != OW_OK; i++) {
+        if (work->list[i].did == OW_POSITIONS_STARTED) {
+            return status; /* all that there is to be done */
+        }
+        if (work->list[i].refused) {
+            return ow_fail_within(err, status,
+                                  "the position is changed, and the group could not be told; the "
+                                  "next start would refuse what it has: give the command again "
+                                  "when it can be told");
+        }
+    }
+    return OW_OK;
 }

@@ -96,14 +96,19 @@ static enum ow_status plan_one(const struct planning *planning, struct ow_err *e
 }
 
 /* Whoever committed for the group must be ours, or be given up by name. */
-static enum ow_status check_committed(const struct planning *planning, struct ow_err *err)
+static enum ow_status check_committed(const struct planning *planning, bool untold_restored,
+                                      struct ow_err *err)
 {
+    struct ow_assignment_facts untold = planning->question.facts;
     const struct ow_assignment_facts *facts = &planning->question.facts;
+    struct ow_err why;
     const bool foreign =
         facts->metadata.ours && strcmp(facts->metadata.store_id, facts->store_id) != 0;
     const bool untouched =
         facts->metadata.ours && !foreign && facts->metadata.offset == facts->committed;
     planning->change->seen_committed = untouched ? -1 : facts->committed;
+    untold.restored = untold_restored;
+    planning->change->refused = ow_position_check_committed(&untold, &why) != OW_OK;
     return foreign && planning->order->foreign ? OW_OK : ow_position_check_committed(facts, err);
 }
 
@@ -123,9 +128,11 @@ static enum ow_status plan_partition(struct planning *planning,
         .committed = committed->offset,
     };
     const struct ow_durable durable = ow_durable_of(position);
+    struct ow_consume_options untold = *planning->options;
+    untold.restored = false;
     planning->question = (struct ow_assign_question){
         .facts = ow_assign_facts(planning->options, &durable, committed)};
-    OW_TRY(check_committed(planning, err));
+    OW_TRY(check_committed(planning, ow_assign_facts(&untold, &durable, committed).restored, err));
     OW_TRY(source->ops->bounds(source, committed->topic, committed->partition, &change->low,
                                &change->end, err));
     planning->question.low = change->low;
@@ -167,10 +174,8 @@ enum ow_status ow_positions_plan(struct ow_positions_work *work, struct ow_err *
     const struct ow_positions_order *order = work->order;
     struct ow_source *source = work->options->source;
     int32_t exist = 0;
-    struct ow_position *positions = NULL;
     OW_TRY(check_topic(work->options, order, &exist, err));
     OW_TRY(check_group(work->options, err));
-    OW_TRY(ow_store_positions(work->store, work->arena, &positions, err));
     const int32_t first = order->partition < 0 ? 0 : order->partition;
     const size_t count = order->partition < 0 ? (size_t)exist : 1;
     struct ow_partition_offset *committed =
@@ -183,18 +188,19 @@ enum ow_status ow_positions_plan(struct ow_positions_work *work, struct ow_err *
     work->list = OW_ARENA_ARRAY(work->arena, count, struct ow_positions_change);
     work->count = 0;
     for (size_t i = 0; i < count; i++) {
-        struct planning planning = {
-            .options = work->options,
-            .order = order,
-            .position =
-                ow_position_find(positions, ow_slice_of(order->topic), committed[i].partition),
-            .change = &work->list[work->count]};
+        struct planning planning = {.options = work->options,
+                                    .order = order,
+                                    .position =
+                                        ow_position_find(work->positions, ow_slice_of(order->topic),
+                                                         committed[i].partition),
+                                    .change = &work->list[work->count]};
         /* Only `set` can say something of a partition that was never begun. */
         if (planning.position == NULL && order->verb != OW_POSITIONS_SET) {
             continue;
         }
         OW_TRY(plan_partition(&planning, &committed[i], err));
-        work->count += planning.change->did != OW_POSITIONS_KEPT || order->verb == OW_POSITIONS_SET;
+        work->count += planning.change->did != OW_POSITIONS_KEPT || planning.change->refused ||
+                       order->verb == OW_POSITIONS_SET;
     }
     return OW_OK;
 }

@@ -189,6 +189,11 @@ static enum ow_status refuse_older_copy(const struct ow_assignment_facts *facts,
                    (long long)facts->metadata.epoch, known);
 }
 
+const char *ow_position_restored_option(bool restored)
+{
+    return restored ? " --restored" : "";
+}
+
 enum ow_status ow_position_check_committed(const struct ow_assignment_facts *facts,
                                            struct ow_err *err)
 {
@@ -266,11 +271,12 @@ enum ow_status ow_position_resume(const struct ow_assignment_facts *facts,
         return ow_fail(err, OW_UNSAFE,
                        "%s[%d]: somebody moved the group forward from %lld to %lld: the records "
                        "between would never be handled. To handle them: onceward positions set "
-                       "--topic %s --partition %d --offset %lld --why TEXT. To leave them out: the "
-                       "same with --offset %lld --skip, or kafka.skips: honour for one start",
+                       "--topic %s --partition %d --offset %lld%s --why TEXT. To leave them out: "
+                       "the same with --offset %lld --skip, or kafka.skips: honour for one start",
                        facts->topic, (int)facts->partition, (long long)facts->next_offset,
                        (long long)facts->committed, facts->topic, (int)facts->partition,
-                       (long long)facts->next_offset, (long long)facts->committed);
+                       (long long)facts->next_offset, ow_position_restored_option(facts->restored),
+                       (long long)facts->committed);
     }
     *ret_resume = OW_RESUME_SKIPPED;
     *ret_offset = facts->committed;

@@ -75,6 +75,9 @@ struct ow_assignment_facts {
     bool skips_honoured;  /* kafka.skips: honour */
 };
 
+/* What a command line needs where the start that says it was told so: " --restored", or nothing. */
+const char *ow_position_restored_option(bool restored);
+
 /* UNSAFE where the group's offset was committed by another store, or by a newer copy of this one
  * (unless restored): whoever goes on, or moves a position, must not do so over it. */
 enum ow_status ow_position_check_committed(const struct ow_assignment_facts *facts,

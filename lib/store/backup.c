@@ -39,8 +39,25 @@ static enum ow_status resolve(struct ow_backup *backup, const char *to, struct o
     return OW_OK;
 }
 
+/* What SQLite would take for a part of the backup: of another database, which lay there. */
+static enum ow_status check_companions(struct ow_backup *backup, struct ow_err *err)
+{
+    static const char *const companions[] = {"-wal", "-shm", "-journal"};
+    struct stat status;
+    for (size_t i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
+        const char *name = ow_arena_printf(&backup->arena, "%s%s", backup->to, companions[i]);
+        if (lstat(name, &status) == 0) {
+            return ow_fail(err, OW_FAILED,
+                           "'%s' is there, and SQLite would take it for a part of the backup: move "
+                           "it away first",
+                           name);
+        }
+    }
+    return OW_OK;
+}
+
 /* Nothing may be there, a link that leads nowhere included. */
-static enum ow_status check_place(const struct ow_backup *backup, const char *store_path,
+static enum ow_status check_place(struct ow_backup *backup, const char *store_path,
                                   struct ow_err *err)
 {
     static const char *const taken[] = {"",      "-wal",  "-shm",      "-journal",
@@ -50,6 +67,13 @@ static enum ow_status check_place(const struct ow_backup *backup, const char *st
     if (lstat(backup->to, &status) == 0) {
         return ow_fail(err, OW_FAILED, "'%s' is there already: a backup overwrites nothing",
                        backup->to);
+    }
+    OW_TRY(check_companions(backup, err));
+    /* Before it is opened: to close it would drop the locks that we have of the store. */
+    if (ow_store_path_same(backup->part, store_path)) {
+        return ow_fail(err, OW_BAD_CONFIG,
+                       "'%s' is the store itself, and would be the backup's until it is whole",
+                       backup->part);
     }
     if (strncmp(backup->to, store_path, len) != 0) {
         return OW_OK;
@@ -76,28 +100,53 @@ static bool lock_part(int fd)
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-/* Somebody's part is there: removed where its maker is gone. */
-static enum ow_status remove_stale(const struct ow_backup *backup, struct ow_err *err)
+/* Whether fd's file is still the one under the part's name. */
+static bool is_named(const struct ow_backup *backup, int fd)
 {
     struct stat named;
     struct stat opened;
+    return fstat(fd, &opened) == 0 && lstat(backup->part, &named) == 0 &&
+           named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
+}
+
+/* What a backup that was killed has left: nothing yet, or a database of ours (see start) that no
+ * worker ever had open. */
+static bool is_left_over(struct ow_backup *backup, int fd)
+{
+    static const uint8_t ours[] = {0x4f, 0x4e, 0x43, 0x45}; /* OW_STORE_APPLICATION_ID */
+    struct stat status;
+    uint8_t application[sizeof(ours)];
+    const char *lock = ow_arena_printf(&backup->arena, "%s.lock", backup->part);
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
+        access(lock, F_OK) == 0) {
+        return false;
+    }
+    return status.st_size == 0 ||
+           (pread(fd, application, sizeof(application), 68) == (ssize_t)sizeof(application) &&
+            memcmp(application, ours, sizeof(ours)) == 0);
+}
+
+/* Something is there: removed where it is a part and its maker is gone. */
+static enum ow_status remove_stale(struct ow_backup *backup, struct ow_err *err)
+{
     const int fd = open(backup->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) {
         return errno == ENOENT ? OW_OK
                                : ow_fail(err, OW_FAILED, "cannot open '%s': %s", backup->part,
                                          strerrordesc_np(errno));
     }
-    const bool ours = fstat(fd, &opened) == 0 && S_ISREG(opened.st_mode) &&
-                      opened.st_uid == geteuid() && lstat(backup->part, &named) == 0 &&
-                      named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
     const bool idle = lock_part(fd);
-    const bool removed = ours && idle && unlink(backup->part) == 0;
+    const bool stale = is_left_over(backup, fd) && is_named(backup, fd);
+    const bool removed = idle && stale && unlink(backup->part) == 0;
     (void)close(fd);
     if (!idle) {
         return ow_fail(err, OW_TEMPORARY, "another backup is being written to '%s'", backup->part);
     }
     return removed ? OW_OK
-                   : ow_fail(err, OW_FAILED, "'%s' is there and cannot be removed", backup->part);
+                   : ow_fail(err, OW_FAILED,
+                             "'%s' is there, and is no part of a backup that we know: move it away "
+                             "first",
+                             backup->part);
 }
 
 static enum ow_status make_part(struct ow_backup *backup, struct ow_err *err)
@@ -111,10 +160,11 @@ static enum ow_status make_part(struct ow_backup *backup, struct ow_err *err)
         return ow_fail(err, OW_FAILED, "cannot create '%s': %s", backup->part,
                        strerrordesc_np(errno));
     }
-    backup->part_made = true;
-    return lock_part(backup->part_fd) ? OW_OK
-                                      : ow_fail(err, OW_TEMPORARY, "cannot lock '%s': %s",
-                                                backup->part, strerrordesc_np(errno));
+    /* Until it is locked another backup takes it for a dead one's. */
+    backup->part_made = lock_part(backup->part_fd) && is_named(backup, backup->part_fd);
+    return backup->part_made ? OW_OK
+                             : ow_fail(err, OW_TEMPORARY, "another backup is being written to '%s'",
+                                       backup->part);
 }
 
 /* The copy's own words for a failure: its disk is not the store's, and the worker goes on. */
@@ -147,10 +197,17 @@ static enum ow_status open_copy(struct ow_backup *backup, struct ow_err *err)
                        err);
 }
 
+/* It is marked as ours from its first byte on: page 1 is copied, but comes to the file last. */
+static enum ow_status open_new_copy(struct ow_backup *backup, struct ow_err *err)
+{
+    OW_TRY(open_copy(backup, err));
+    return ow_sql_exec(&backup->copy, "PRAGMA application_id = 0x4f4e4345", err);
+}
+
 static enum ow_status start(struct ow_backup *backup, struct ow_sql *source, struct ow_err *err)
 {
     OW_TRY(make_part(backup, err));
-    OW_TRY(soften(backup, open_copy(backup, err), err));
+    OW_TRY(soften(backup, open_new_copy(backup, err), err));
     backup->handle = sqlite3_backup_init(backup->copy.handle, "main", source->handle, "main");
     return backup->handle != NULL
                ? OW_OK
@@ -315,6 +372,10 @@ enum ow_status ow_backup_sync(struct ow_backup *backup, struct ow_err *err)
         return ow_fail(err, OW_FAILED, "cannot bring '%s' to the disk: %s", backup->part,
                        strerrordesc_np(errno));
     }
+    if (!is_named(backup, backup->part_fd)) {
+        backup->part_made = false;
+        return ow_fail(err, OW_FAILED, "somebody has taken '%s' away", backup->part);
+    }
     backup->figures.bytes = status.st_size;
     return OW_OK;
 }
@@ -336,6 +397,7 @@ enum ow_status ow_backup_sync_folder(const struct ow_backup *backup, struct ow_e
 static enum ow_status publish(struct ow_backup *backup, struct ow_err *err)
 {
     struct stat status;
+    OW_TRY(check_companions(backup, err));
     int failed = renameat2(AT_FDCWD, backup->part, AT_FDCWD, backup->to, RENAME_NOREPLACE);
     if (failed != 0 && errno == EINVAL) {
         errno = EEXIST;
@@ -371,7 +433,7 @@ void ow_backup_free(struct ow_backup *backup)
     OW_REQUIRE(backup->handle == NULL);
     ow_sql_rollback(&backup->copy);
     ow_sql_close(&backup->copy);
-    if (backup->part_made) {
+    if (backup->part_made && is_named(backup, backup->part_fd)) {
         (void)unlink(backup->part);
     }
     if (backup->part_fd >= 0) {

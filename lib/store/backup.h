@@ -5,7 +5,8 @@
  *
  * A backup is a file of its own, without a WAL. ow_meta has backup_at_ms in it, by which a worker
  * knows it and does not go on with it as if it were the store (restore.h). Until it is whole it
- * lies beside its place as "<to>.part", 0600; what a killed process left there is replaced.
+ * lies beside its place as "<to>.part", 0600; what a killed process left there is replaced, and
+ * nothing else that lies there.
  *
  * Threads: _begin, _copy, _let_go are the store's owner's; after _let_go the backup touches the
  * store no more, and _finish, which takes long, is any one thread's. Memory: malloc, until _free.

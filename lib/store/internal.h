@@ -103,10 +103,16 @@ enum ow_status ow_store_end(struct ow_store *store, struct ow_world *world, enum
                             struct ow_err *err);
 
 /* store_path.c: the file's place. */
+#define OW_STORE_KEPT ".before-restore" /* ends the name of what a restore has replaced */
 /* Resolves links, so that one file has one lock; BAD_CONFIG and UNSAFE where it cannot lie there.
  */
+enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
+                                     const char **ret_path, bool *ret_exists, struct ow_err *err);
+/* Likewise, and UNSAFE where the file has another name: its lock would be another, too. */
 enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, const char **ret_path,
                                    bool *ret_exists, struct ow_err *err);
+/* Whether both are names of one file; a link is one of its own. */
+bool ow_store_path_same(const char *one, const char *other);
 enum ow_status ow_store_path_create(const char *path, struct ow_err *err);
 
 /* store_lock.c: "<path>.lock": who owns the store, and how the last owner left it. */

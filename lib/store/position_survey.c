@@ -11,6 +11,8 @@ static enum ow_status read_all(struct ow_sql *sql, struct ow_arena *arena,
     OW_TRY(ow_sql_exec(sql, "BEGIN", err));
     OW_TRY(ow_meta_get_text(sql, "store_id", arena, &survey->store_id, err));
     OW_TRY(ow_meta_get_i64(sql, "epoch", &survey->epoch, err));
+    OW_TRY(ow_sql_query_i64(sql, "SELECT value FROM ow_meta WHERE key = 'restored_epoch'",
+                            &survey->restored_epoch, err));
     if (survey->store_id == NULL) {
         return ow_fail(err, OW_UNSAFE, "the store has no store_id");
     }

@@ -14,6 +14,7 @@
 struct ow_position_survey {
     const char *store_id;
     int64_t epoch;                 /* of the last owner */
+    int64_t restored_epoch;        /* 0: never restored */
     struct ow_position *positions; /* of the present incarnations, by topic and partition; without
                                       their ledgers */
 };

@@ -16,8 +16,8 @@
 static const int64_t slice_ns = 200000000; /* between two looks at the progress */
 
 /* What lies beside a database and belongs to it: beside another one it would be taken for that
- * one's. */
-static const char *const companions[] = {"-wal", "-shm", "-journal"};
+ * one's. (The third, "-shm", is made anew of the WAL: nobody misses it.) */
+static const char *const companions[] = {"-wal", "-journal"};
 enum { COMPANIONS = sizeof(companions) / sizeof(companions[0]) };
 
 struct ow_restore {
@@ -27,6 +27,7 @@ struct ow_restore {
     int lock_fd;
     enum ow_store_end last;
     struct ow_backup *copy;
+    bool linked, moved[COMPANIONS]; /* what has been set aside */
     bool placed;
 };
 
@@ -43,15 +44,27 @@ static enum ow_status soften(enum ow_status status)
     return status == OW_STORE_UNKNOWN || status == OW_STORE_FULL ? OW_FAILED : status;
 }
 
-/* A restore that was killed between two steps of _place has left the old file with two names. */
-static void end_interrupted(const char *path, const char *kept)
+static const char *beside(struct ow_restore *restore, const char *path, size_t companion)
 {
-    struct stat one;
-    struct stat other;
-    if (lstat(path, &one) == 0 && lstat(kept, &other) == 0 && one.st_ino == other.st_ino &&
-        one.st_dev == other.st_dev) {
-        (void)unlink(kept);
+    return ow_arena_printf(&restore->arena, "%s%s", path, companions[companion]);
+}
+
+/* A restore that was killed between two steps of _place has left the old file with two names. Only
+ * with the store's lock: else one that is at it now would lose what it keeps. */
+static void end_interrupted(struct ow_restore *restore)
+{
+    const char *path = restore->facts.path;
+    const char *kept = ow_arena_printf(&restore->arena, "%s" OW_STORE_KEPT, path);
+    if (!ow_store_path_same(path, kept)) {
+        return;
     }
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        const char *place = beside(restore, path, i);
+        if (access(place, F_OK) != 0) {
+            (void)rename(beside(restore, kept, i), place);
+        }
+    }
+    (void)unlink(kept);
 }
 
 /* What the file in the place says of itself. An empty one says nothing. */
@@ -74,68 +87,103 @@ static enum ow_status read_replaced(struct ow_restore *restore, struct ow_sql *s
     return ow_meta_get_text(sql, "store_id", &restore->arena, ret_id, err);
 }
 
-/* Its WAL is written back, so that the file alone is the old store, and nobody has it open: whoever
- * closes it last takes away what is called its WAL then. *ret_id: NULL where nothing is known;
- * facts.unreadable says why. */
+/* Whether a connection of anybody has the file: with a WAL it holds a lock in SQLite's lock-byte
+ * page for as long as it is open. Not for who has the file open in this process:
+ * the close would drop its locks. */
+static bool is_held(const char *path)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0x40000000, .l_len = 512};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return held;
+}
+
+/*
+ * Its WAL is written back, so that the file alone is the old store, and nobody has it open: whoever
+ * closes it last takes away what is called its WAL then. *ret_id: NULL where nothing is known, for
+ * it is no database or a damaged one; facts.unreadable says so. Any other failure (it is locked,
+ * its disk fails) says nothing of what it is: it is not replaced then.
+ */
 static enum ow_status look_at_replaced(struct ow_restore *restore, const char **ret_id,
                                        struct ow_err *err)
 {
+    const char *path = restore->facts.path;
     struct ow_sql sql = {0};
     struct ow_err why;
-    enum ow_status status = ow_sql_open(&sql, restore->facts.path, OW_SQL_OWNER, &why);
+    enum ow_status status = ow_sql_open(&sql, path, OW_SQL_OWNER, &why);
     if (status == OW_OK) {
         status = read_replaced(restore, &sql, ret_id, &why);
     }
-    const bool foreign = status == OW_UNSAFE && !sql.unknown;
+    const bool unreadable = sql.damaged || (sql.handle != NULL && ow_sql_is_foreign(&sql));
     ow_sql_close(&sql); /* the last connection writes the WAL back and removes it */
-    if (foreign) {
+    if (status != OW_OK && !unreadable) {
         *err = why;
-        return status;
+        return ow_fail_within(err, soften(status), "'%s' is not replaced", path);
     }
     if (status != OW_OK) {
         restore->facts.unreadable = ow_arena_text(&restore->arena, ow_slice_of(why.text));
+    }
+    const bool in_use = status != OW_OK
+                            ? is_held(path)
+                            : access(ow_arena_printf(&restore->arena, "%s-wal", path), F_OK) == 0;
+    return in_use
+               ? ow_fail(err, OW_TEMPORARY,
+                         "somebody has the store '%s' open (verify, or sqlite3): try again later",
+                         path)
+               : OW_OK;
+}
+
+/* The file, or else what lies beside it and is not empty; NULL: there is nothing. */
+static const char *find_any(struct ow_restore *restore, const char *path)
+{
+    struct stat status;
+    const char *found = lstat(path, &status) == 0 ? path : NULL;
+    for (size_t i = 0; i < COMPANIONS && found == NULL; i++) {
+        const char *name = beside(restore, path, i);
+        found = lstat(name, &status) == 0 && status.st_size > 0 ? name : NULL;
+    }
+    return found;
+}
+
+/* What is there is kept, also where it is no more than what a store has left beside it. */
+static enum ow_status find_kept(struct ow_restore *restore, struct ow_err *err)
+{
+    struct ow_restore_facts *facts = &restore->facts;
+    if (restore->options.discard || find_any(restore, facts->path) == NULL) {
         return OW_OK;
     }
-    return access(ow_arena_printf(&restore->arena, "%s-wal", restore->facts.path), F_OK) != 0
+    facts->replaced_as = ow_arena_printf(&restore->arena, "%s" OW_STORE_KEPT, facts->path);
+    const char *taken = find_any(restore, facts->replaced_as);
+    return taken == NULL
                ? OW_OK
-               : ow_fail(err, OW_TEMPORARY,
-                         "somebody has the store '%s' open (verify, or sqlite3): try again later",
-                         restore->facts.path);
+               : ow_fail(err, OW_FAILED,
+                         "'%s' is there already, of an earlier restore: move it away first", taken);
 }
 
 /* The place: locked, and what is there now. */
 static enum ow_status take_place(struct ow_restore *restore, const char **ret_replaced_id,
                                  struct ow_err *err)
 {
-    const struct ow_restore_options *options = &restore->options;
-    struct stat status;
-    end_interrupted(options->path,
-                    ow_arena_printf(&restore->arena, "%s.before-restore", options->path));
-    OW_TRY(ow_store_path_check(options->path, &restore->arena, &restore->facts.path,
-                               &restore->facts.replaces, err));
-    OW_TRY(ow_store_lock(restore->facts.path, &restore->arena, &restore->lock_fd, &restore->last,
-                         err));
-    if (!restore->facts.replaces) {
-        return OW_OK;
-    }
-    if (!options->discard) {
-        const char *kept =
-            ow_arena_printf(&restore->arena, "%s.before-restore", restore->facts.path);
-        if (lstat(kept, &status) == 0) {
-            return ow_fail(err, OW_FAILED,
-                           "'%s' is there already, of an earlier restore: move it away first",
-                           kept);
-        }
-        restore->facts.replaced_as = kept;
-    }
-    return look_at_replaced(restore, ret_replaced_id, err);
+    struct ow_restore_facts *facts = &restore->facts;
+    OW_TRY(ow_store_path_resolve(restore->options.path, &restore->arena, &facts->path,
+                                 &facts->replaces, err));
+    OW_TRY(ow_store_lock(facts->path, &restore->arena, &restore->lock_fd, &restore->last, err));
+    end_interrupted(restore);
+    OW_TRY(ow_store_path_check(facts->path, &restore->arena, &facts->path, &facts->replaces, err));
+    OW_TRY(find_kept(restore, err));
+    return facts->replaces ? look_at_replaced(restore, ret_replaced_id, err) : OW_OK;
 }
 
-static enum ow_status check_source(const struct ow_restore *restore, struct ow_err *err)
+static enum ow_status check_source(struct ow_restore *restore, struct ow_err *err)
 {
     struct stat from;
     struct stat there;
     const char *path = restore->options.from;
+    const char *part = ow_arena_printf(&restore->arena, "%s" OW_BACKUP_PART, restore->facts.path);
     if (stat(path, &from) != 0) {
         return ow_fail(err, OW_BAD_CONFIG, "cannot look at backup '%s': %s", path,
                        strerrordesc_np(errno));
@@ -146,6 +194,12 @@ static enum ow_status check_source(const struct ow_restore *restore, struct ow_e
     if (stat(restore->facts.path, &there) == 0 && there.st_ino == from.st_ino &&
         there.st_dev == from.st_dev) {
         return ow_fail(err, OW_BAD_CONFIG, "the backup '%s' is the store itself", path);
+    }
+    if (stat(part, &there) == 0 && there.st_ino == from.st_ino && there.st_dev == from.st_dev) {
+        return ow_fail(err, OW_BAD_CONFIG,
+                       "the backup '%s' has the name that restore gives to its copy, '%s': rename "
+                       "it first",
+                       path, part);
     }
     return OW_OK;
 }
@@ -344,20 +398,37 @@ static enum ow_status give_to_owner(const struct ow_restore *restore, struct ow_
                                            restore->copy->part, strerrordesc_np(errno));
 }
 
-/*
- * What lies beside the old file goes with it. After a clean end of the old store there is nothing;
- * where it could not be read, its WAL was not written back and is kept like the file itself.
- */
-static enum ow_status move_companions(struct ow_restore *restore, struct ow_err *err)
+/* Where the old store is until the new one is in its place, and from then on, if it is kept. */
+static const char *aside_of(struct ow_restore *restore)
 {
     const struct ow_restore_facts *facts = &restore->facts;
+    return facts->replaced_as != NULL
+               ? facts->replaced_as
+               : ow_arena_printf(&restore->arena, "%s.discarded", facts->path);
+}
+
+/*
+ * There is a store at the path at each moment: first the old file gets a second name, then the new
+ * one takes its first. What lies beside the old one goes with it. After a clean end of the old
+ * store there is nothing; where it could not be read, or was moved away, its WAL was not written
+ * back.
+ */
+static enum ow_status set_aside(struct ow_restore *restore, struct ow_err *err)
+{
+    const struct ow_restore_facts *facts = &restore->facts;
+    const char *aside = aside_of(restore);
+    if (facts->replaces && facts->replaced_as != NULL) {
+        restore->linked = link(facts->path, aside) == 0;
+        if (!restore->linked) {
+            return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", aside,
+                           strerrordesc_np(errno));
+        }
+    }
+    (void)unlink(ow_arena_printf(&restore->arena, "%s-shm", facts->path));
     for (size_t i = 0; i < COMPANIONS; i++) {
-        const char *from = ow_arena_printf(&restore->arena, "%s%s", facts->path, companions[i]);
-        const int failed = facts->replaced_as == NULL
-                               ? unlink(from)
-                               : rename(from, ow_arena_printf(&restore->arena, "%s%s",
-                                                              facts->replaced_as, companions[i]));
-        if (failed != 0 && errno != ENOENT) {
+        const char *from = beside(restore, facts->path, i);
+        restore->moved[i] = rename(from, beside(restore, aside, i)) == 0;
+        if (!restore->moved[i] && errno != ENOENT) {
             return ow_fail(err, OW_FAILED, "cannot take '%s' away: %s", from,
                            strerrordesc_np(errno));
         }
@@ -365,26 +436,31 @@ static enum ow_status move_companions(struct ow_restore *restore, struct ow_err 
     return OW_OK;
 }
 
-/* There is a store at the path at each moment: first the old file gets a second name, then the new
- * one takes its first. */
+/* The old store is whole again. */
+static void put_back(struct ow_restore *restore)
+{
+    const char *aside = aside_of(restore);
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        if (restore->moved[i]) {
+            (void)rename(beside(restore, aside, i), beside(restore, restore->facts.path, i));
+        }
+    }
+    if (restore->linked) {
+        (void)unlink(aside);
+    }
+}
+
 static enum ow_status swap(struct ow_restore *restore, struct ow_err *err)
 {
     const struct ow_restore_facts *facts = &restore->facts;
-    if (facts->replaced_as != NULL && link(facts->path, facts->replaced_as) != 0) {
-        return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", facts->replaced_as,
-                       strerrordesc_np(errno));
-    }
+    OW_TRY(set_aside(restore, err));
     if (rename(restore->copy->part, facts->path) != 0) {
-        const int code = errno;
-        if (facts->replaced_as != NULL) {
-            (void)unlink(facts->replaced_as);
-        }
         return ow_fail(err, OW_FAILED, "cannot rename '%s' to '%s': %s", restore->copy->part,
-                       facts->path, strerrordesc_np(code));
+                       facts->path, strerrordesc_np(errno));
     }
     restore->copy->part_made = false;
     restore->placed = true;
-    return ow_backup_sync_folder(restore->copy, err);
+    return OW_OK;
 }
 
 enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch, struct ow_err *err)
@@ -394,8 +470,16 @@ enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch,
     OW_TRY(give_to_owner(restore, err));
     OW_TRY(ow_backup_sync(restore->copy, err));
     restore->facts.bytes = ow_backup_look(restore->copy).bytes;
-    OW_TRY(move_companions(restore, err));
-    return swap(restore, err);
+    const enum ow_status status = swap(restore, err);
+    if (status != OW_OK) {
+        put_back(restore);
+        return status;
+    }
+    OW_TRY(ow_backup_sync_folder(restore->copy, err));
+    for (size_t i = 0; i < COMPANIONS && restore->facts.replaced_as == NULL; i++) {
+        (void)unlink(beside(restore, aside_of(restore), i));
+    }
+    return OW_OK;
 }
 
 void ow_restore_free(struct ow_restore *restore)

@@ -5,7 +5,7 @@
  * _begin copies the backup beside the store as "<store>.part" and checks that copy: every page,
  * every promise. Then whoever knows the topics looks at its facts, and _place puts it where it is
  * to be, in one step: at any moment there is the old store, or the new one. The old file is kept as
- * "<store>.before-restore".
+ * "<store>.before-restore", and so is what a lost one has left beside it.
  *
  * Threads: the caller's. Memory: malloc, until _free; it holds the store's lock as long. Failure:
  * TEMPORARY (a worker owns the store), UNSAFE (not a store of ours, another store, damaged),
@@ -50,7 +50,8 @@ struct ow_restore_facts {
     bool replaces;           /* there is a file in the place */
     const char *unreadable;  /* why nothing is known of that, or NULL */
     int64_t replaced_epoch;  /* of that; 0: not known */
-    const char *replaced_as; /* where it will be kept; NULL: nowhere */
+    const char *replaced_as; /* where it, and what lies beside it ("-wal"), will be kept; NULL:
+                                nowhere, or there is nothing */
 };
 
 enum ow_status ow_restore_begin(const struct ow_restore_options *options,

@@ -60,8 +60,8 @@ static enum ow_status check_file_system(const char *folder, struct ow_err *err)
     return OW_OK;
 }
 
-enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, const char **ret_path,
-                                   bool *ret_exists, struct ow_err *err)
+enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
+                                     const char **ret_path, bool *ret_exists, struct ow_err *err)
 {
     char resolved[PATH_MAX];
     struct stat status;
@@ -72,12 +72,6 @@ enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, con
     }
     if (exists && !S_ISREG(status.st_mode)) {
         return ow_fail(err, OW_BAD_CONFIG, "the store '%s' must be a file", path);
-    }
-    if (exists && status.st_nlink > 1) {
-        return ow_fail(
-            err, OW_UNSAFE,
-            "the store '%s' has %lu names (hard links), and each would have a lock of its own",
-            path, (unsigned long)status.st_nlink);
     }
     if (exists && realpath(path, resolved) == NULL) {
         return ow_fail(err, OW_FAILED, "cannot resolve store '%s': %s", path,
@@ -99,6 +93,35 @@ enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, con
     *ret_path = whole;
     *ret_exists = exists;
     return OW_OK;
+}
+
+enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, const char **ret_path,
+                                   bool *ret_exists, struct ow_err *err)
+{
+    struct stat status;
+    OW_TRY(ow_store_path_resolve(path, arena, ret_path, ret_exists, err));
+    if (!*ret_exists || stat(*ret_path, &status) != 0 || status.st_nlink < 2) {
+        return OW_OK;
+    }
+    const char *kept = ow_arena_printf(arena, "%s" OW_STORE_KEPT, *ret_path);
+    if (ow_store_path_same(*ret_path, kept)) {
+        return ow_fail(err, OW_UNSAFE,
+                       "a restore was interrupted at its last step: run 'onceward restore' again, "
+                       "or delete '%s' to go on with the store '%s' as it was",
+                       kept, path);
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "the store '%s' has %lu names (hard links), and each would have a lock of its "
+                   "own",
+                   path, (unsigned long)status.st_nlink);
+}
+
+bool ow_store_path_same(const char *one, const char *other)
+{
+    struct stat first;
+    struct stat second;
+    return lstat(one, &first) == 0 && lstat(other, &second) == 0 && first.st_ino == second.st_ino &&
+           first.st_dev == second.st_dev;
 }
 
 enum ow_status ow_store_path_create(const char *path, struct ow_err *err)

@@ -9,6 +9,7 @@ import ctypes
 import json
 import pathlib
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -142,8 +143,41 @@ def where_the_topics_have_lost_it(worker, backup):
         raise harness.Failure("restore says: %s" % said)
     command(worker, "run", "--until-end", code=4)
     _, said = command(worker, "run", "--until-end", "--restored", code=4)
-    if "begins at offset" not in said:
+    line = re.search(r"onceward positions (accept-lost --topic \S+ --partition \d+ --restored) --why TEXT", said)
+    if "begins at offset" not in said or not line:
         raise harness.Failure("run says: %s" % said)
+    told = positions(worker, *line.group(1).split(), "--why", "a test")
+    if [(row["did"], row["left_out"]) for row in told] != [("lost", 7)]:
+        raise harness.Failure("accept-lost says: %s" % told)
+    command(worker, "run", "--until-end", "--restored")
+    worker.verify()
+
+
+def positions(worker, verb, *arguments):
+    """Once nobody is in the group any more: the last worker is, for a session."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run([worker.world.chosen.binary, "positions", verb, "-c", str(worker.config), "-o", "json", *map(str, arguments)],
+                              capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 75 or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    if done.returncode != 0:
+        raise harness.Failure("positions %s ended with %d: %s" % (verb, done.returncode, done.stderr))
+    return json.loads(done.stdout)["positions"]
+
+
+def what_positions_say(worker, backup):
+    """Of a restored store what `run` says: it goes on at its own positions, and the lost one's commits are ahead of them."""
+    command(worker, "restore", "--from", backup, "--discard")
+    rows = positions(worker, "list")
+    ahead = max(rows, key=lambda row: row["committed"] - row["position"])
+    if any(row["refused"] or row["next_start"]["by"] != "position" for row in rows) or ahead["committed"] <= ahead["position"]:
+        raise harness.Failure("positions list says: %s" % rows)
+    told = positions(worker, "set", "--topic", ahead["topic"], "--partition", ahead["partition"], "--offset", ahead["position"], "--why", "a test")
+    if told[0]["did"] != "kept":
+        raise harness.Failure("positions set says: %s" % told)
+    worker.run()
 
 
 def another_group(worker, backup):
@@ -169,6 +203,7 @@ def backup_and_restore(world):
         raise harness.Failure("the business state of the restored run is not that of the straight one")
     what_is_refused(lost, backup)
     lost.run()                                               # goes on, whatever was tried
+    what_positions_say(lost, backup)
     another_group(lost, backup)
     where_the_topics_have_lost_it(lost, backup)
 

@@ -89,8 +89,14 @@ def test(folder):
     expect("verify, a store of version 1", run("verify", path), 4, "the next start of 'onceward run'")
     expect("check, a store of version 1", run("check", "-c", config), 75, "run will bring it up to 2")
     must("those who read change nothing", version(path) == 1, version(path))
+    order = ("set", "--topic", "order-events", "--partition", "0", "--offset", "1", *WHY, "--dry-run")
+    expect("a dry run, a store of version 1", positions(config, *order), 4, "the next start of 'onceward run'")
+    must("a dry run changes nothing", version(path) == 1 and not path.with_name("store.db.lock").exists(), version(path))
     expect("set, nobody answers", positions(config, "set", "--topic", "order-events", "--partition", "0", "--offset", "1", *WHY), 75)
     must("who owns the store brings it up", version(path) == 2, version(path))
+    before = path.read_bytes()
+    expect("a dry run, nobody answers", positions(config, *order), 75)
+    must("a dry run changes nothing of a store that is up", path.read_bytes() == before, "")
     expect("verify, afterwards", run("verify", path), 0, "all promises are kept")
 
     result = positions(config, "list", "-o", "json")
@@ -113,6 +119,8 @@ def test(folder):
             if "event=opened" in line or "store" in line:
                 break
         expect("a store that is owned", positions(config, "set", "--topic", "order-events", "--partition", "0", "--offset", "1", *WHY), 75, "in use by another process")
+        result = positions(config, *order)
+        must("a dry run beside it", result.returncode == 75 and "in use" not in result.stderr, result)
         expect("list beside it", positions(config, "list"), 0, "order-events")
     finally:
         owner.kill()

@@ -99,6 +99,20 @@ def in_its_place(config, db, backup, epoch):
         assert line in result.stdout, result.stdout
 
 
+def what_a_lost_store_left(config, db, backup):
+    """The file was moved away, its WAL was not: what is committed in there is not thrown away unasked."""
+    for path in db.parent.glob(f"{db.name}.before-restore*"):
+        path.unlink()
+    db.rename(f"{db}.moved")
+    left = pathlib.Path(f"{db}-wal")
+    left.write_text("commits that are nowhere else", "utf-8")
+    result = must("restore", "-c", config, "--from", backup, "--no-broker")
+    assert f"what a lost store has left here is kept: {db}.before-restore-*\n" in result.stdout and not left.exists(), result
+    kept = pathlib.Path(f"{db}.before-restore-wal")
+    assert kept.read_text("utf-8") == "commits that are nowhere else"
+    kept.unlink()
+
+
 def what_is_no_backup(folder, config, db, backup):
     hurt = folder / "hurt.db"
     shutil.copy(backup, hurt)
@@ -141,6 +155,7 @@ def main():
         where_no_broker_answers(config, db, backup)
         epoch = while_a_worker_runs(folder, config, db, backup)
         in_its_place(config, db, backup, epoch)
+        what_a_lost_store_left(config, db, backup)
         what_is_no_backup(folder, config, db, backup)
         a_backup_is_no_store(folder, config, backup)
         claims_that_do_not_reach(folder, config, backup)

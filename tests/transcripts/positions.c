@@ -91,9 +91,12 @@ static enum ow_status change(struct ow_play *play, const json_t *json, struct ow
     };
     struct ow_positions_work work = {
         .options = &options, .store = play->store, .order = order, .arena = &play->arena};
+    bool told = false;
+    OW_TRY(ow_store_positions(play->store, &play->arena, &work.positions, err));
     OW_TRY(ow_positions_plan(&work, err));
     OW_TRY(ow_positions_apply(&work, err));
-    return json_is_false(json_object_get(json, "told")) ? OW_OK : ow_positions_commit(&work, err);
+    return json_is_false(json_object_get(json, "told")) ? OW_OK
+                                                        : ow_positions_tell(&work, &told, err);
 }
 
 /* A process of its own, as the command is. */

@@ -16,13 +16,20 @@ static struct ow_memory_broker *broker;
 static struct ow_source *source;
 static struct ow_arena arena;
 static struct ow_err err;
+static bool restored; /* what the next order is told */
+static bool told;     /* whether the last one has told the group */
 
-static void commit_as(int32_t partition, int64_t offset, const char *store_id)
+static void commit_in_epoch(int32_t partition, int64_t offset, const char *store_id, int64_t epoch)
 {
     struct ow_partition_offset committed = {
         .topic = "order-events", .partition = partition, .offset = offset};
-    ow_metadata_format(committed.metadata, store_id, 1, offset);
+    ow_metadata_format(committed.metadata, store_id, epoch, offset);
     assert_int_equal(source->ops->commit(source, &committed, 1, true, &err), OW_OK);
+}
+
+static void commit_as(int32_t partition, int64_t offset, const char *store_id)
+{
+    commit_in_epoch(partition, offset, store_id, 1);
 }
 
 static void append(int32_t partition, int64_t count)
@@ -57,6 +64,7 @@ static int start(void **state)
     (void)ow_engine_start(state);
     fixture = *state;
     ow_arena_init(&arena, 65536);
+    restored = false;
     broker = ow_memory_broker_open();
     ow_memory_broker_topic(broker, "order-events", PARTITIONS);
     ow_memory_broker_topic(broker, "payment-events", 1);
@@ -195,11 +203,13 @@ static enum ow_status change_over(struct ow_source *over, const struct ow_positi
 {
     static struct ow_consume_options options;
     options = options_over(over);
+    options.restored = restored;
     *work = (struct ow_positions_work){
         .options = &options, .store = fixture->store, .order = order, .arena = &arena};
+    OW_TRY(ow_store_positions(fixture->store, &arena, &work->positions, &err));
     OW_TRY(ow_positions_plan(work, &err));
     OW_TRY(ow_positions_apply(work, &err));
-    return ow_positions_commit(work, &err);
+    return ow_positions_tell(work, &told, &err);
 }
 
 static bool try_set(struct ow_source *over)
@@ -236,13 +246,55 @@ static void set__the_group_does_not_take_it__is_set_all_the_same(void **state)
     flaky.at = 1;
     flaky.status = OW_TEMPORARY;
     ow_memory_broker_reset(broker, "order-events", 0, 3);
-    assert_int_equal(change_over(&flaky.source, &order, &work), OW_TEMPORARY);
+    assert_int_equal(change_over(&flaky.source, &order, &work), OW_OK);
+    assert_false(told);
     assert_string_equal(ow_positions_did_text(work.list[0].did), "rewound");
     assert_int_equal(
         ow_fixture_i64(fixture, "SELECT next_offset FROM ow_position WHERE partition = 0"), 0);
     assert_int_equal(
         ow_fixture_i64(fixture, "SELECT seen_committed FROM ow_position WHERE partition = 0"), 3);
     assert_string_equal(ow_fixture_text(fixture, "SELECT why FROM ow_audit"), "a \"why\"");
+}
+
+/* The group has what a start refuses, and cannot be told: then it must be given again. */
+static void change_twice(const struct ow_positions_order *order)
+{
+    struct ow_flaky flaky;
+    struct ow_positions_work work;
+    ow_flaky_open(&flaky, source);
+    flaky.op = OW_FLAKY_COMMIT;
+    flaky.at = 1;
+    flaky.status = OW_TEMPORARY;
+    assert_int_equal(change_over(&flaky.source, order, &work), OW_TEMPORARY);
+    assert_non_null(strstr(err.text, "give the command again"));
+    assert_false(told);
+    assert_int_equal(change_over(source, order, &work), OW_OK);
+    assert_true(told);
+    assert_int_equal(work.count, 1);
+    struct ow_partition_offset committed = {.topic = "order-events"};
+    assert_int_equal(source->ops->committed(source, &committed, 1, &err), OW_OK);
+    const struct ow_metadata metadata = ow_metadata_parse(ow_slice_of(committed.metadata));
+    assert_string_equal(metadata.store_id, ow_store_id(fixture->store));
+    assert_int_equal(metadata.epoch, ow_store_epoch(fixture->store));
+}
+
+static void change__untold_of_what_a_start_refuses__must_be_given_again(void **state)
+{
+    static const enum ow_positions_verb verbs[] = {OW_POSITIONS_ACCEPT_LOST, OW_POSITIONS_SET,
+                                                   OW_POSITIONS_ADOPT};
+    (void)state;
+    ow_memory_broker_delete(broker, "order-events", 0, 8);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        struct ow_positions_order order = order_of(verbs[i], 0);
+        order.foreign = true;
+        commit_as(0, 9, "another");
+        change_twice(&order);
+        order.foreign = false;
+        restored = true;
+        commit_in_epoch(0, 9, ow_store_id(fixture->store), 99);
+        change_twice(&order);
+        restored = false;
+    }
 }
 
 static void expect_refused(const struct ow_positions_order *order, enum ow_status status,
@@ -314,6 +366,7 @@ int ow_test_positions(void)
         TEST(list__no_answer_to_any_question__tells_what_the_store_knows),
         TEST(set__no_answer_to_any_question__changes_nothing),
         TEST(set__the_group_does_not_take_it__is_set_all_the_same),
+        TEST(change__untold_of_what_a_start_refuses__must_be_given_again),
         TEST(change__what_cannot_be__is_refused),
         TEST(change__store_of_another_owner__leaves_all_as_it_was),
         TEST(change__all_partitions__leaves_a_store_that_is_whole),

@@ -3,6 +3,7 @@
 
 /* Each runs the tests of one file and returns how many failed. */
 int ow_test_backup(void);
+int ow_test_backup_place(void);
 int ow_test_batch(void);
 int ow_test_claim(void);
 int ow_test_claim_fault(void);
@@ -24,6 +25,7 @@ int ow_test_prune(void);
 int ow_test_prune_clock(void);
 int ow_test_quarantine(void);
 int ow_test_restore(void);
+int ow_test_restore_replaced(void);
 int ow_test_seal(void);
 int ow_test_unread(void);
 int ow_test_two_writers(void);

@@ -10,7 +10,9 @@ int main(void)
     failed += ow_test_unread();
     failed += ow_test_batch();
     failed += ow_test_backup();
+    failed += ow_test_backup_place();
     failed += ow_test_restore();
+    failed += ow_test_restore_replaced();
     failed += ow_test_position();
     failed += ow_test_claim();
     failed += ow_test_claim_fault();
