@@ -25,12 +25,19 @@ static void end(void *context)
     }
 }
 
-static enum ow_status copy(struct ow_backup_job *job, struct ow_jobs *jobs, struct ow_err *err)
+/* Nobody wants it any more, or the worker waits for its end. */
+static bool is_over(void *context)
 {
-    OW_TRY(ow_jobs_submit(jobs, &job->job, err));
-    while (!ow_jobs_wait(jobs, &job->job, LOOK_MS)) {
-        if (job->given_up != NULL && job->given_up(job->context)) {
-            ow_jobs_cancel(jobs, &job->job);
+    struct ow_backup_job *job = context;
+    return (job->given_up != NULL && job->given_up(job->context)) || ow_jobs_closed(job->jobs);
+}
+
+static enum ow_status copy(struct ow_backup_job *job, struct ow_err *err)
+{
+    OW_TRY(ow_jobs_submit(job->jobs, &job->job, err));
+    while (!ow_jobs_wait(job->jobs, &job->job, LOOK_MS)) {
+        if (is_over(job)) {
+            ow_jobs_cancel(job->jobs, &job->job);
         }
     }
     if (job->job.status != OW_OK) {
@@ -42,10 +49,12 @@ static enum ow_status copy(struct ow_backup_job *job, struct ow_jobs *jobs, stru
 enum ow_status ow_backup_job_run(struct ow_backup_job *job, struct ow_jobs *jobs,
                                  struct ow_err *err)
 {
+    job->jobs = jobs;
     job->job = (struct ow_job){.step = step, .end = end, .context = job};
-    enum ow_status status = copy(job, jobs, err);
+    enum ow_status status = copy(job, err);
     if (status == OW_OK) {
         atomic_store(&job->phase, OW_BACKUP_CHECKING);
+        ow_backup_until(job->backup, is_over, job);
         status = ow_backup_finish(job->backup, err);
     }
     if (status == OW_OK) {

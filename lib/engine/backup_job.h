@@ -16,14 +16,15 @@ enum ow_backup_phase { OW_BACKUP_COPYING, OW_BACKUP_CHECKING };
 struct ow_backup_job {
     const char *to; /* an absolute path */
     struct ow_clock clock;
-    /* Asked several times a second while it copies; true: nobody wants it any more. NULL: it is
-     * wanted. */
+    /* Asked several times a second, and more often while the copy is checked; true: nobody wants it
+     * any more. NULL: it is wanted. */
     bool (*given_up)(void *context);
     void *context;
 
     struct ow_backup_figures figures; /* the result */
     struct ow_backup *backup;         /* the apply thread's while it copies */
     struct ow_job job;
+    struct ow_jobs *jobs;
     _Atomic int64_t pages_done, pages;
     _Atomic int phase; /* enum ow_backup_phase */
 };

@@ -125,6 +125,14 @@ void ow_jobs_close(struct ow_jobs *jobs)
     unlock(jobs);
 }
 
+bool ow_jobs_closed(struct ow_jobs *jobs)
+{
+    lock(jobs);
+    const bool closed = jobs->closed;
+    unlock(jobs);
+    return closed;
+}
+
 /* After its last slice. From here on its memory is the asking side's again. */
 static void end_job(struct ow_jobs *jobs, struct ow_job *job, enum ow_status status,
                     const struct ow_err *err)

@@ -3,9 +3,9 @@
  * whoever needs the store goes through here, for it has one owner.
  *
  * A job's memory is the asking side's, and is the queue's from _submit until _wait has returned
- * true. Several jobs take turns. Threads: _submit, _wait, _cancel and _close are anyone's; _step
- * and _end are the owner's, who is the apply thread, or whoever stands in for it in tests. Failure:
- * a job's status is its own and stops nobody else.
+ * true. Several jobs take turns. Threads: _submit, _wait, _cancel, _close and _closed are anyone's;
+ * _step and _end are the owner's, who is the apply thread, or whoever stands in for it in tests.
+ * Failure: a job's status is its own and stops nobody else.
  */
 #ifndef OW_ENGINE_JOB_H
 #define OW_ENGINE_JOB_H
@@ -65,6 +65,7 @@ bool ow_jobs_wait(struct ow_jobs *jobs, struct ow_job *job, int timeout_ms);
 void ow_jobs_cancel(struct ow_jobs *jobs, struct ow_job *job);
 /* No job is taken any more, and those that are there are cancelled. */
 void ow_jobs_close(struct ow_jobs *jobs);
+bool ow_jobs_closed(struct ow_jobs *jobs);
 
 static inline bool ow_jobs_any(struct ow_jobs *jobs)
 {

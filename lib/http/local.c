@@ -102,7 +102,7 @@ static enum ow_status send_request(const struct ow_http_call *call, int fd, stru
     for (size_t sent = 0; sent < text.len;) {
         const ssize_t len = send(fd, text.ptr + sent, text.len - sent, MSG_NOSIGNAL);
         if (len < 0 && errno != EINTR) {
-            return ow_fail(err, OW_FAILED, "the worker hung up: %s", strerrordesc_np(errno));
+            return ow_fail(err, OW_TEMPORARY, "the worker hung up: %s", strerrordesc_np(errno));
         }
         sent += len < 0 ? 0 : (size_t)len;
     }
@@ -132,7 +132,7 @@ static enum ow_status receive(const struct ow_http_call *call, int fd, struct ow
             return OW_OK;
         }
         if ((ready < 0 || len < 0) && errno != EINTR) {
-            return ow_fail(err, OW_FAILED, "the worker hung up: %s", strerrordesc_np(errno));
+            return ow_fail(err, OW_TEMPORARY, "the worker hung up: %s", strerrordesc_np(errno));
         }
         ow_buffer_append(answer, piece, len > 0 ? (size_t)len : 0);
         if (answer->len > ANSWER_BYTES_MAX) {
@@ -150,7 +150,7 @@ static enum ow_status take_answer(struct ow_http_call *call, const struct ow_buf
     if (body == NULL || answer->len < sizeof(begin) + 2 ||
         memcmp(answer->ptr, begin, sizeof(begin) - 1) != 0 ||
         !ow_parse_i64((struct ow_slice){answer->ptr + sizeof(begin) - 1, 3}, &code)) {
-        return ow_fail(err, OW_FAILED, "the worker ended before it had answered");
+        return ow_fail(err, OW_TEMPORARY, "the worker ended before it had answered");
     }
     call->code = (int)code;
     body += 4;

@@ -32,7 +32,8 @@ struct ow_http_call {
     int wait_ms;
     int deadline_ms; /* 0: none */
 };
-/* FAILED: nobody was reached, or there was no answer, or none that can be read. */
+/* FAILED: nobody was reached, or nothing came within the deadline. TEMPORARY: the worker has ended
+ * before it answered. */
 enum ow_status ow_http_local_call(struct ow_http_call *call, struct ow_err *err) OW_MUST_USE;
 
 #endif

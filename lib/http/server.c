@@ -217,7 +217,8 @@ static enum MHD_Result send_problem(const struct ow_http_server *server,
                                     const char *path)
 {
     struct ow_http_reply reply = {.code = code};
-    ow_http_reply_problem(&reply, code, detail, ow_status_exit_code(OW_FAILED));
+    const enum ow_status status = code == MHD_HTTP_SERVICE_UNAVAILABLE ? OW_TEMPORARY : OW_FAILED;
+    ow_http_reply_problem(&reply, code, detail, ow_status_exit_code(status));
     return send_reply(server, connection, &reply, path);
 }
 

@@ -12,6 +12,7 @@
 
 enum {
     STEP_PAGES = 32, /* between two looks at the clock: some 0.2 ms where the disk is fast */
+    STEPS_BETWEEN_LOOKS = 20000, /* of SQLite's machine: a millisecond or so */
     RESTARTS_MAX = 32
 };
 
@@ -343,6 +344,19 @@ static enum ow_status mark(struct ow_backup *backup, struct ow_err *err)
     return ow_sql_commit(sql, err);
 }
 
+void ow_backup_until(struct ow_backup *backup, bool (*given_up)(void *context), void *context)
+{
+    backup->given_up = given_up;
+    backup->context = context;
+}
+
+static int is_over(void *context)
+{
+    struct ow_backup *backup = context;
+    backup->over = backup->over || (backup->given_up != NULL && backup->given_up(backup->context));
+    return backup->over;
+}
+
 static enum ow_status check(struct ow_sql *sql, const char *pragma, struct ow_err *err)
 {
     char sql_text[64];
@@ -361,7 +375,10 @@ static enum ow_status check(struct ow_sql *sql, const char *pragma, struct ow_er
 
 enum ow_status ow_backup_check(struct ow_backup *backup, const char *pragma, struct ow_err *err)
 {
-    return soften(backup, check(&backup->copy, pragma, err), err);
+    sqlite3_progress_handler(backup->copy.handle, STEPS_BETWEEN_LOOKS, is_over, backup);
+    const enum ow_status status = check(&backup->copy, pragma, err);
+    sqlite3_progress_handler(backup->copy.handle, 0, NULL, NULL);
+    return soften(backup, status, err);
 }
 
 enum ow_status ow_backup_sync(struct ow_backup *backup, struct ow_err *err)
@@ -411,13 +428,20 @@ static enum ow_status publish(struct ow_backup *backup, struct ow_err *err)
     return ow_backup_sync_folder(backup, err);
 }
 
-enum ow_status ow_backup_finish(struct ow_backup *backup, struct ow_err *err)
+static enum ow_status finish(struct ow_backup *backup, struct ow_err *err)
 {
     OW_TRY(ow_backup_settle(backup, err));
     OW_TRY(soften(backup, mark(backup, err), err));
     OW_TRY(ow_backup_check(backup, "quick_check", err));
     OW_TRY(ow_backup_sync(backup, err));
-    return publish(backup, err);
+    return is_over(backup) ? OW_TEMPORARY : publish(backup, err);
+}
+
+enum ow_status ow_backup_finish(struct ow_backup *backup, struct ow_err *err)
+{
+    const enum ow_status status = is_over(backup) ? OW_TEMPORARY : finish(backup, err);
+    return status != OW_OK && backup->over ? ow_fail(err, OW_TEMPORARY, "given up before its end")
+                                           : status;
 }
 
 struct ow_backup_figures ow_backup_look(const struct ow_backup *backup)

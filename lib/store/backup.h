@@ -42,7 +42,9 @@ enum ow_status ow_backup_copy(struct ow_backup *backup, int64_t budget_ns, bool 
                               struct ow_err *err) OW_MUST_USE;
 /* The store is needed no more: all is copied, or it is given up. May be called again. */
 void ow_backup_let_go(struct ow_backup *backup);
-/* Marks the copy, checks it, brings it to the disk and to its place. */
+/* Asked now and then by _finish, some 1000 times a second; true: nobody wants it any more. */
+void ow_backup_until(struct ow_backup *backup, bool (*given_up)(void *context), void *context);
+/* Marks the copy, checks it, brings it to the disk and to its place. TEMPORARY: given up. */
 enum ow_status ow_backup_finish(struct ow_backup *backup, struct ow_err *err) OW_MUST_USE;
 struct ow_backup_figures ow_backup_look(const struct ow_backup *backup);
 /* After _let_go. Takes NULL. What is not finished is removed. */

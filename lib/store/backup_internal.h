@@ -20,6 +20,9 @@ struct ow_backup {
     struct ow_sql copy;     /* over the part */
     sqlite3_backup *handle; /* NULL: not begun, or let go */
     bool copied;            /* to the last page */
+    bool (*given_up)(void *context);
+    void *context;
+    bool over; /* it has said so */
     struct ow_backup_figures figures;
 };
 

@@ -236,10 +236,7 @@ def while_it_runs(worker, folder):
     while worker.ask("GET", "/backup")[2]["running"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    gone = not list(folder.glob("first.db*"))                # else it was whole before the client was known to be gone
-    print("a client that hung up: %s" % ("given up" if gone else "too late"))
-    for path in folder.glob("first.db*"):
-        path.unlink()
+    assert not list(folder.glob("first.db*"))                # asked for the last time before it gets its name
 
     thread = threading.Thread(target=lambda: results.append(run("backup", "-c", folder / "demo/onceward.yaml", "--to", first)))
     thread.start()
@@ -254,9 +251,15 @@ def while_it_runs(worker, folder):
 
 def after_a_kill(folder, config, db):
     """A socket of a dead worker does not keep a backup from being made, nor the next worker from listening."""
-    worker = Worker(folder, config, db)
+    worker, results = Worker(folder, config, db), []
+    thread = threading.Thread(target=lambda: results.append(run("backup", "-c", config, "--to", folder / "dead.db")))
+    thread.start()
+    while not worker.ask("GET", "/backup")[2].get("pages_done"):
+        pass
     worker.stop(signal.SIGKILL)
-    assert os.path.exists(worker.socket)
+    thread.join()
+    assert results[0].returncode == 75 and "the worker " in results[0].stderr, results
+    assert os.path.exists(worker.socket) and sorted(path.name for path in folder.glob("dead.db*")) == ["dead.db.part"]
     result = run("backup", "-c", config, "--to", folder / "dead.db")
     assert result.returncode == 0, result
     must_be_copy(folder / "dead.db", state_hash(db))

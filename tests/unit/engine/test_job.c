@@ -278,6 +278,46 @@ static void backup_job__not_wanted_any_more__leaves_nothing(void **state)
     ow_worker_stop(worker);
 }
 
+/* While it is checked: given up at the third look, which is in the middle, or the worker stops. */
+struct checking {
+    struct asking asking;
+    int looks;
+    bool stops;
+};
+
+static bool give_up_checking(void *context)
+{
+    struct checking *checking = context;
+    checking->looks += atomic_load(&checking->asking.job.phase) == OW_BACKUP_CHECKING;
+    if (checking->looks == 3 && checking->stops) {
+        ow_jobs_close(ow_worker_jobs(worker));
+    }
+    return checking->looks >= 3 && !checking->stops;
+}
+
+static void backup_job__not_wanted_while_it_is_checked__leaves_nothing(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    const char *to = ow_arena_printf(&fixture->kept, "%s/copy.db", fixture->folder);
+    ow_fixture_exec(fixture, "CREATE TABLE large (x); WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
+                             " FROM n WHERE i < 50000) INSERT INTO large SELECT i FROM n");
+    for (int round = 0; round < 2; round++) {
+        start_worker(fixture, 2);
+        struct checking checking = {
+            .asking = {.job = {.to = to,
+                               .clock = ow_clock_system(),
+                               .given_up = give_up_checking,
+                               .context = &checking}},
+            .stops = round == 1,
+        };
+        (void)ask(&checking.asking);
+        assert_int_equal(checking.asking.status, OW_TEMPORARY);
+        assert_int_equal(checking.looks, 3);
+        expect_nothing(fixture, to);
+        ow_worker_stop(worker);
+    }
+}
+
 /* The worker's owner goes while a backup is copied: who asked for it is told. */
 static void backup_job__the_worker_stops__leaves_nothing(void **state)
 {
@@ -319,6 +359,7 @@ int ow_test_job(void)
         WITH_STORE(job__in_a_worker_without_threads__is_stepped_by_its_tick),
         WITH_STORE(backup_job__under_load__is_a_moment_between_two_batches),
         WITH_STORE(backup_job__not_wanted_any_more__leaves_nothing),
+        WITH_STORE(backup_job__not_wanted_while_it_is_checked__leaves_nothing),
         WITH_STORE(backup_job__the_worker_stops__leaves_nothing),
     };
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);
