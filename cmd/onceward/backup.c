@@ -230,11 +230,13 @@ const struct ow_command ow_command_backup = {
         "\n"
         "Until it is whole, checked (PRAGMA quick_check) and on the disk, the file is called "
         "PATH.part; mode 0600. A full disk\n"
-        "or an I/O error there ends the backup, and not the worker. A hash key that is kept in a "
-        "file of its own\n"
-        "(store.hash_key_file) is not in it: keep that file too.\n"
-        "The file is no store to run on: 'onceward restore' puts it in place. verify, explain and "
-        "sqlite3 read it as it is.\n"
+        "or an I/O error there ends the backup, and not the worker; a disk that does not answer "
+        "(a network file system) holds\n"
+        "the worker up, until limits.watchdog ends it. A hash key that is kept in a file of its "
+        "own (store.hash_key_file) is\n"
+        "not in it: keep that file too. The file is no store to run on: 'onceward restore' puts "
+        "it in place. verify, explain\n"
+        "and sqlite3 read it as it is.\n"
         "\n"
         "-o json: path, bytes, pages, seconds, at_ms (the moment that it shows).",
     .run = run,

@@ -50,7 +50,8 @@ enum ow_status ow_backup_job_run(struct ow_backup_job *job, struct ow_jobs *jobs
                                  struct ow_err *err)
 {
     job->jobs = jobs;
-    job->job = (struct ow_job){.step = step, .end = end, .context = job};
+    job->job = (struct ow_job){
+        .doing = "copying pages for a backup", .step = step, .end = end, .context = job};
     enum ow_status status = copy(job, err);
     if (status == OW_OK) {
         atomic_store(&job->phase, OW_BACKUP_CHECKING);

@@ -163,6 +163,7 @@ bool ow_jobs_step(struct ow_jobs *jobs, struct ow_apply *apply)
     }
     struct ow_err err = {.text = ""};
     bool more = false;
+    ow_pulse_beat(apply == NULL ? NULL : apply->options.pulse, job->doing);
     const enum ow_status status = given_up ? ow_fail(&err, OW_TEMPORARY, "given up before its end")
                                            : job->step(job->context, apply, &more, &err);
     if (status == OW_OK && more) {

@@ -24,6 +24,7 @@ enum {
 enum ow_job_state { OW_JOB_IDLE, OW_JOB_WAITING, OW_JOB_IN_WORK, OW_JOB_ENDED };
 
 struct ow_job {
+    const char *doing; /* for the watchdog, should a slice hang: a text that stays */
     /* A slice on the owner's thread, not within a transaction; *ret_more: there are more. */
     enum ow_status (*step)(void *context, struct ow_apply *apply, bool *ret_more,
                            struct ow_err *err);

@@ -43,8 +43,9 @@ static void count_end(void *context)
 static struct counted counted_of(int slices, enum ow_status result)
 {
     return (struct counted){
-        .job = {.step = count_slice, .end = count_end},
-          .slices = slices, .result = result
+        .job = {.doing = "counting", .step = count_slice, .end = count_end},
+        .slices = slices,
+        .result = result
     };
 }
 
@@ -86,6 +87,26 @@ static void job__several__take_turns(void **state)
     assert_false(ow_jobs_step(&jobs, NULL));
     assert_int_equal(b.ends, 2);
     assert_true(ow_jobs_wait(&jobs, &b.job, 0));
+    ow_jobs_done(&jobs);
+}
+
+/* Where a slice hangs, the watchdog names it. */
+static void job__a_slice__is_what_the_owner_is_said_to_do(void **state)
+{
+    (void)state;
+    struct ow_jobs jobs;
+    struct ow_pulses pulses;
+    ow_jobs_init(&jobs, NULL, NULL);
+    ow_pulses_init(&pulses);
+    struct ow_apply apply = {.options = {.pulse = &pulses.list[1]}};
+    ow_pulse_beat(apply.options.pulse, "waiting for records");
+    struct counted a = counted_of(2, OW_OK);
+    submit(&jobs, &a);
+    assert_true(ow_jobs_step(&jobs, &apply));
+    assert_string_equal(atomic_load(&pulses.list[1].doing), "counting");
+    assert_int_equal(atomic_load(&pulses.list[1].beats), 2);
+    assert_false(ow_jobs_step(&jobs, &apply));
+    assert_true(ow_jobs_wait(&jobs, &a.job, 0));
     ow_jobs_done(&jobs);
 }
 
@@ -354,6 +375,7 @@ int ow_test_job(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(job__several__take_turns),
+        cmocka_unit_test(job__a_slice__is_what_the_owner_is_said_to_do),
         cmocka_unit_test(job__cancelled__ends_before_its_next_slice),
         cmocka_unit_test(job__too_many_or_closed__is_not_taken),
         WITH_STORE(job__in_a_worker_without_threads__is_stepped_by_its_tick),
