@@ -202,7 +202,7 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
     ow_durables_visit(durables, see_topic, &known);
     struct ow_assign_question question = {.facts = ow_assign_facts(options, &durable, committed),
                                           .topic_known = known.known};
-    question.facts.epoch_is_unused = !options->source->ops->any_sent(options->source);
+    question.facts.epoch_is_unused = !durable.any_sent;
     OW_TRY(options->source->ops->bounds(options->source, committed->topic, committed->partition,
                                         &question.low, &question.high, err));
     OW_TRY(ow_assign_judge(options, &question, assigned, err));

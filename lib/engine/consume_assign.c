@@ -49,6 +49,7 @@ static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_so
                                 struct ow_err *err)
 {
     const int64_t until_ns = ow_consume_elapsed_ns(consumer) + (int64_t)PLAN_RETRY_MS * 1000000;
+    ow_consume_note_sent(consumer);
     for (;;) {
         const enum ow_status status = ow_assign_plan(consumer->options, event->partitions,
                                                      event->partition_count, arena, ret_plan, err);

@@ -71,6 +71,13 @@ static void note_committed(struct ow_consumer *consumer,
     }
 }
 
+void ow_consume_note_sent(struct ow_consumer *consumer)
+{
+    if (consumer->source->ops->any_sent(consumer->source)) {
+        ow_durables_sent(ow_worker_durables(consumer->worker));
+    }
+}
+
 void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
 {
     struct ow_arena arena;
@@ -83,6 +90,7 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
         ow_consume_beat(consumer, "committing offsets");
         const enum ow_status status =
             consumer->source->ops->commit(consumer->source, list, count, wait, &err);
+        ow_consume_note_sent(consumer);
         if (status != OW_OK) {
             ow_log(OW_LOG_WARN, "commit_failed", "error=\"%s\"", err.text);
         }

@@ -80,6 +80,9 @@ enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_s
  * is the truth.
  */
 void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all);
+/* Asks the source, which may have sent by itself what had to wait, whether the group may have a
+ * commit of this process. */
+void ow_consume_note_sent(struct ow_consumer *consumer);
 void ow_consume_commit_if_due(struct ow_consumer *consumer);
 
 #endif

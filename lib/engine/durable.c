@@ -89,8 +89,16 @@ bool ow_durables_get(struct ow_durables *durables, const char *topic, int32_t pa
         *ret_durable = entry->durable;
         ret_durable->generation = durables->generation;
     }
+    ret_durable->any_sent = durables->any_sent;
     (void)pthread_mutex_unlock(&durables->lock);
     return entry != NULL;
+}
+
+void ow_durables_sent(struct ow_durables *durables)
+{
+    (void)pthread_mutex_lock(&durables->lock);
+    durables->any_sent = true;
+    (void)pthread_mutex_unlock(&durables->lock);
 }
 
 void ow_durables_committed(struct ow_durables *durables, const char *topic, int32_t partition)

@@ -21,6 +21,7 @@ struct ow_durable {
     bool stored; /* the store has a position */
     int64_t next_offset, high_offset;
     int64_t seen_committed;
+    bool any_sent; /* a commit of ours may have arrived since _init; the same for all */
     int64_t began_epoch;
 };
 
@@ -37,6 +38,7 @@ struct ow_durables {
     pthread_mutex_t lock;
     struct ow_arena arena;
     uint32_t generation;
+    bool any_sent;
     struct ow_durable_entry *list;
 };
 
@@ -54,6 +56,8 @@ void ow_durables_visit(struct ow_durables *durables,
 /* What a partition's durable state is; false where it is not known. */
 bool ow_durables_get(struct ow_durables *durables, const char *topic, int32_t partition,
                      struct ow_durable *ret_durable);
+/* A commit was sent: from now on the group may have one of this process. */
+void ow_durables_sent(struct ow_durables *durables);
 /* The group's committed offset is ours now, with our metadata: what was seen before may go. */
 void ow_durables_committed(struct ow_durables *durables, const char *topic, int32_t partition);
 /* A new assignment: what was said before it, and not heard yet, is of the old one. */
