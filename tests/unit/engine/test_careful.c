@@ -425,6 +425,14 @@ static void adopted_meanwhile__the_record_of_that_place_is_innocent(void **state
     assert_int_equal(count("SELECT count(*) FROM ow_history"), 8);
 }
 
+/* The first of them may have been alone, or among others. */
+static void stops_after_all_convictions(void)
+{
+    const int deaths = supervise_until(4);
+    assert_in_range(deaths, OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS,
+                    OW_SUSPECT_PATIENCE + OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS);
+}
+
 /* It is not the records: they stay where they are, whoever starts it again and again. */
 static void every_record_kills__a_few_are_quarantined__then_it_stops(void **state)
 {
@@ -434,8 +442,7 @@ static void every_record_kills__a_few_are_quarantined__then_it_stops(void **stat
     }
     bench.kills_also = "CREATE TEMP TRIGGER history BEFORE INSERT ON main.ow_history_row BEGIN"
                        " SELECT die(); END";
-    assert_int_equal(supervise_until(4),
-                     OW_SUSPECT_PATIENCE + OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS);
+    stops_after_all_convictions();
     for (int i = 0; i < 3; i++) {
         assert_int_equal(supervise_until(4), 0);
     }
@@ -462,8 +469,7 @@ static void every_transaction_kills__it_stops(void **state)
                        " SELECT die(); END;"
                        "CREATE TEMP TRIGGER quarantine BEFORE INSERT ON main.ow_quarantine BEGIN"
                        " SELECT die(); END";
-    assert_int_equal(supervise_until(4),
-                     OW_SUSPECT_PATIENCE + OW_SUSPECT_DEATHS * OW_SUSPECT_CONVICTIONS);
+    stops_after_all_convictions();
     assert_int_equal(count("SELECT count(*) FROM ow_quarantine"), 0);
 }
 

@@ -202,7 +202,7 @@ static void convicted__again_and_again__it_is_not_the_records(void **state)
 static void convicted__far_from_each_other__each_is_a_case_of_its_own(void **state)
 {
     (void)state;
-    for (int64_t i = 0; i < 3 * OW_SUSPECT_CONVICTIONS; i++) {
+    for (int64_t i = 0; i < (int64_t)3 * OW_SUSPECT_CONVICTIONS; i++) {
         ow_suspect_position.next_offset = i * 1000;
         for (int deaths = 0; deaths < OW_SUSPECT_DEATHS; deaths++) {
             (void)die_alone(OW_STAGE_APPLY, i * 1000);
