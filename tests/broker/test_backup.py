@@ -146,9 +146,12 @@ def where_the_topics_have_lost_it(worker, backup):
     line = re.search(r"onceward positions (accept-lost --topic \S+ --partition \d+ --restored) --why TEXT", said)
     if "begins at offset" not in said or not line:
         raise harness.Failure("run says: %s" % said)
-    told = positions(worker, *line.group(1).split(), "--why", "a test")
-    if [(row["did"], row["left_out"]) for row in told] != [("lost", 7)]:
-        raise harness.Failure("accept-lost says: %s" % told)
+    positions(worker, *line.group(1).split(), "--why", "a test")
+    connection = sqlite3.connect("file:%s?mode=ro" % worker.db, uri=True)
+    did = connection.execute("SELECT detail ->> 'did', detail ->> 'left_out' FROM ow_audit WHERE command = 'positions accept-lost' ORDER BY id").fetchall()
+    connection.close()
+    if did[:1] != [("lost", 7)] or set(did[1:]) - {("kept", 0)}:  # given again until the group could be told
+        raise harness.Failure("accept-lost did: %s" % did)
     command(worker, "run", "--until-end", "--restored")
     worker.verify()
 
