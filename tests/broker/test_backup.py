@@ -170,6 +170,13 @@ def positions(worker, verb, *arguments):
     return json.loads(done.stdout)["positions"]
 
 
+def short_sessions(worker):
+    """From its next run on: `positions` waits until a worker that has ended is out of the group."""
+    settings = json.loads(worker.config.read_text("utf-8"))
+    settings["kafka"]["properties"] |= {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
+    worker.config.write_text(json.dumps(settings), "utf-8")
+
+
 def what_positions_say(worker, backup):
     """Of a restored store what `run` says: it goes on at its own positions, and the lost one's commits are ahead of them."""
     command(worker, "restore", "--from", backup, "--discard")
@@ -205,6 +212,7 @@ def backup_and_restore(world):
     if model.state_hash() != straight.verify()["state_hash"] or test_kill.business_rows(straight) != test_kill.business_rows(lost):
         raise harness.Failure("the business state of the restored run is not that of the straight one")
     what_is_refused(lost, backup)
+    short_sessions(lost)
     lost.run()                                               # goes on, whatever was tried
     what_positions_say(lost, backup)
     another_group(lost, backup)
