@@ -54,6 +54,8 @@ enum ow_topic_promise {
     X(QUARANTINE,                                                                                  \
       "SELECT id, reason, machine FROM ow_quarantine WHERE topic = ? AND partition = ?"            \
       " AND offset = ? AND id >= ? ORDER BY id LIMIT 1")                                           \
+    X(EXPIRED, "SELECT 1 FROM ow_quarantine WHERE id = ? AND reason = 'expired'"                   \
+               " AND NOT (topic = ? AND partition = ? AND offset = ?)")                            \
     X(CONFLICT, "SELECT id FROM ow_quarantine WHERE conflict_ref = ?"                              \
                 " AND conflict_fingerprint = ?")
 

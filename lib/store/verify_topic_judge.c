@@ -135,13 +135,32 @@ static void bind_place(struct ow_statement *statement, const struct ow_record *r
     ow_sql_bind_i64(statement, record->offset);
 }
 
+/* Whether the key is claimed by another record that came when its claim had been pruned. */
+static enum ow_status is_of_expired(struct ow_verify_topic *topic, const struct reading *reading,
+                                    bool *ret_is, struct ow_err *err)
+{
+    struct ow_statement *read = ow_topic_statement(topic, OW_TOPIC_STATEMENT_EXPIRED);
+    int64_t found = 0;
+    *ret_is = false;
+    if (!reading->is_claimed) {
+        return OW_OK;
+    }
+    ow_sql_bind_i64(read, reading->ref);
+    bind_place(read, reading->event.record);
+    OW_TRY(find(read, &found, err));
+    *ret_is = found != 0;
+    return OW_OK;
+}
+
 /* True: the claim is there and is the record's own, as far as that can be told. */
 static enum ow_status check_claim(struct ow_verify_topic *topic, const struct reading *reading,
                                   const char *outcome, bool *ret_good, struct ow_err *err)
 {
     const int64_t offset = reading->event.record->offset;
+    bool expired = false;
     *ret_good = false;
-    if (!reading->is_claimed) {
+    OW_TRY(is_of_expired(topic, reading, &expired, err));
+    if (!reading->is_claimed || expired) {
         bool may = false;
         OW_TRY(may_be_pruned(topic, reading, &may, err));
         if (may) {

@@ -270,6 +270,31 @@ static void verify_topic__pruned_claims__are_not_missed(void **state)
     assert_true(result.remarks.pruned >= 3);
 }
 
+/* What came again after its claim was pruned is expired, and owns the key from then on. */
+static void verify_topic__a_key_claimed_anew_by_an_expired_record__is_no_difference(void **state)
+{
+    struct bench *bench = *state;
+    ow_fixture_exec(
+        &bench->fixture,
+        "DELETE FROM ow_claims WHERE bucket = 1 AND ref > 2;"
+        "UPDATE ow_claims SET bucket = 2, ref = ref + 100 WHERE bucket = 1;"
+        "DELETE FROM ow_bucket WHERE bucket = 1;"
+        "INSERT INTO ow_meta SELECT 'pruned.' || class, min(opened_at_ms) FROM ow_bucket;"
+        "INSERT INTO ow_meta SELECT 'pruned_below.' || class, 2 FROM ow_bucket LIMIT 1;"
+        "INSERT INTO ow_quarantine (id, reason, detail, machine, entity_id, topic, partition,"
+        " offset, timestamp_ms, value, first_seen_ms, last_seen_ms, seen, attempts, status)"
+        " SELECT c.ref, 'expired', '', 'orders', 'o1', 'order-events', 0, 99, 0, x'', 0, 0, 1, 0,"
+        " 'open' FROM ow_claims c WHERE c.ref > 100");
+    struct ow_verify_topic_result result = verify(bench, 0, 0);
+    assert_int_equal(find(&result, "topic_history_matches")->broken, 0);
+    assert_int_equal(find(&result, "topic_records_have_outcome")->broken, 2); /* conflicts */
+    assert_true(result.remarks.pruned >= 3);
+    /* By another row of theirs it would be one. */
+    ow_fixture_exec(&bench->fixture, "UPDATE ow_quarantine SET reason = 'guard' WHERE id > 100");
+    result = verify(bench, 0, 0);
+    assert_int_equal(find(&result, "topic_history_matches")->broken, 2);
+}
+
 static void verify_topic__skipped_records__need_no_claim(void **state)
 {
     struct bench *bench = *state;
@@ -295,6 +320,8 @@ int ow_test_verify_topic(void)
         cmocka_unit_test_setup_teardown(verify_topic__another_fingerprint_rule__is_not_compared,
                                         start, stop),
         cmocka_unit_test_setup_teardown(verify_topic__pruned_claims__are_not_missed, start, stop),
+        cmocka_unit_test_setup_teardown(
+            verify_topic__a_key_claimed_anew_by_an_expired_record__is_no_difference, start, stop),
         cmocka_unit_test_setup_teardown(verify_topic__skipped_records__need_no_claim, start, stop),
     };
     return cmocka_run_group_tests_name("verify_topic", tests, NULL, NULL);
