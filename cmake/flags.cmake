@@ -70,6 +70,10 @@ else()
     add_library(ow_threads_seen INTERFACE)
 endif()
 
+if(ONCEWARD_FAILPOINTS)
+    target_compile_definitions(ow_flags INTERFACE ONCEWARD_FAILPOINTS)
+endif()
+
 if(ONCEWARD_COVERAGE)
     target_compile_options(ow_flags INTERFACE --coverage -fprofile-update=atomic)
     target_link_options(ow_flags INTERFACE --coverage)

@@ -1,8 +1,10 @@
+#include "base/failpoint.h"
 #include "base/nearest.h"
 #include "command.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct ow_command *const ow_commands[] = {
@@ -39,8 +41,34 @@ static int refuse_command(const char *name)
     return ow_status_exit_code(OW_BAD_CONFIG);
 }
 
+#ifdef ONCEWARD_FAILPOINTS
+/* False: the process is to end with *ret_code. */
+static bool arm_failpoint(int *ret_code)
+{
+    const char *const text = getenv("ONCEWARD_FAILPOINT"); /* NOLINT(concurrency-mt-unsafe) */
+    struct ow_err err;
+    if (text != NULL && strcmp(text, "list") == 0) {
+        for (unsigned point = 0; point < OW_FAILPOINT_COUNT; point++) {
+            (void)printf("%-20s %s\n", ow_failpoint_name((enum ow_failpoint)point),
+                         ow_failpoint_text((enum ow_failpoint)point));
+        }
+        *ret_code = 0;
+        return false;
+    }
+    const enum ow_status status = ow_failpoint_arm(text, &err);
+    *ret_code = status == OW_OK ? 0 : ow_command_fail(status, &err);
+    return status == OW_OK;
+}
+#endif
+
 int main(int argc, char **argv)
 {
+#ifdef ONCEWARD_FAILPOINTS
+    int failpoint_code = 0;
+    if (!arm_failpoint(&failpoint_code)) {
+        return failpoint_code;
+    }
+#endif
     /* `onceward … | head` is an error of write, not a death in the middle of a batch. */
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);

@@ -1,5 +1,6 @@
 /* `onceward run`: the worker. Wiring only: configuration, store, source, threads, and what is said
  * at the end. */
+#include "base/failpoint.h"
 #include "command.h"
 #include "config.h"
 #include "engine/consume.h"
@@ -112,6 +113,7 @@ static enum ow_status open_store(struct run *run, const struct ow_kafka_options 
     if (standby.waits && status == OW_OK) {
         ow_log(OW_LOG_INFO, "takeover", "waited_ms=%lld",
                (long long)ow_run_standby_waited_ms(&standby));
+        OW_FAILPOINT(START_STANDBY);
     }
     if (status == OW_OK) {
         open_inflight(run);
@@ -348,6 +350,7 @@ static void close_all(struct run *run, int exit_code)
     ow_inflight_close(&run->inflight);
     ow_pulse_beat(pulse, exit_code == 0 ? NULL : "closing the store");
     ow_store_close(run->store);
+    OW_FAILPOINT(CLOSE_STORE);
     ow_pulse_rest(pulse); /* the client has a deadline of its own */
     ow_run_retention_done(&run->retention);
     if (run->source != NULL && !run->source->ops->close(run->source, CLOSE_MS)) {

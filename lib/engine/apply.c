@@ -1,6 +1,7 @@
 #include "engine/apply.h"
 
 #include "base/contract.h"
+#include "base/failpoint.h"
 #include "engine/batch.h"
 #include "engine/careful.h"
 #include "engine/poison.h"
@@ -260,6 +261,7 @@ enum ow_status ow_apply_assignment(struct ow_apply *apply, const struct ow_chunk
         ow_batch_roll_back(apply);
         return status;
     }
+    OW_FAILPOINT(ASSIGN_STORED);
     /* Only now: offsets are committed for the generation that the positions are of. */
     apply->generation = chunk->generation;
     return OW_OK;

@@ -1,6 +1,7 @@
 #include "engine/batch.h"
 
 #include "base/contract.h"
+#include "base/failpoint.h"
 
 void ow_batch_start_world(struct ow_apply *apply)
 {
@@ -16,7 +17,9 @@ enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 {
     ow_pulse_beat(apply->options.pulse, "beginning a transaction");
     ow_batch_start_world(apply);
-    return ow_store_begin(apply->options.store, &apply->world, err);
+    OW_TRY(ow_store_begin(apply->options.store, &apply->world, err));
+    OW_FAILPOINT(BATCH_BEGUN);
+    return OW_OK;
 }
 
 enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
@@ -24,6 +27,7 @@ enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
     ow_pulse_beat(apply->options.pulse, "committing a transaction");
     /* What happens now is no record's doing. */
     ow_slot_rest(apply->slot);
+    OW_FAILPOINT(NOTE_CLEARED);
     OW_TRY(ow_store_commit(apply->options.store, &apply->world, err));
     ow_partitions_settle(&apply->partitions);
     apply->totals.batches++;
@@ -182,6 +186,7 @@ enum ow_status ow_batch_judge(struct ow_apply *apply, const struct ow_event *eve
 enum ow_status ow_batch_write(struct ow_apply *apply, struct ow_err *err)
 {
     ow_pulse_beat(apply->options.pulse, "writing to the store");
+    OW_FAILPOINT(BATCH_JUDGED);
     return ow_store_write(apply->options.store, &apply->world,
                           ow_partitions_changes(&apply->partitions, apply->decoder.hash_key), err);
 }

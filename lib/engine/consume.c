@@ -1,5 +1,6 @@
 #include "engine/consume.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "engine/consume_internal.h"
 
@@ -57,6 +58,7 @@ static void submit_chunk(struct ow_consumer *consumer)
 {
     if (consumer->chunk != NULL && (consumer->chunk->count > 0 || consumer->chunk->end_count > 0)) {
         ow_worker_submit(consumer->worker, consumer->chunk);
+        OW_FAILPOINT(QUEUE_SUBMITTED);
         consumer->chunk = NULL;
     }
 }
@@ -110,10 +112,12 @@ static enum ow_status take_record(struct ow_consumer *consumer, const struct ow_
     if (!consumer->assigned || tracked == NULL) {
         return OW_OK; /* of an assignment that is gone: it will come again */
     }
+    OW_FAILPOINT(POLL_TAKEN);
     OW_TRY(take_note(consumer, tracked->notes, record->offset, err));
     if (consumer->chunk == NULL) {
         return OW_OK;
     }
+    OW_FAILPOINT(POLL_NOTED);
     tracked->seen = record->offset + 1;
     consumer->heard_ns = ow_consume_elapsed_ns(consumer);
     struct ow_record copy = *record;
@@ -364,8 +368,10 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
         (void)ow_worker_drain(consumer.worker, STOP_DRAIN_MS);
         status = ow_worker_status(consumer.worker, err);
     }
+    OW_FAILPOINT(STOP_DRAINED);
     if (consumer.assigned && status == OW_OK) {
         ow_consume_commit(&consumer, true, true);
+        OW_FAILPOINT(STOP_COMMITTED);
     }
     ow_pulse_rest(ow_watchdog_poll(options->watchdog));
     ow_arena_done(&consumer.arena);

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "engine/assign.h"
 #include "engine/consume_internal.h"
@@ -77,6 +78,7 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
         /* Asked to stop while the broker did not answer; a refusal is said all the same. */
         return status == OW_TEMPORARY && ow_consume_must_stop(consumer) ? OW_OK : status;
     }
+    OW_FAILPOINT(ASSIGN_PLANNED);
     track(consumer, &plan, &arena);
     ow_durables_forget_committed(ow_worker_durables(consumer->worker));
     consumer->generation = ow_worker_next_generation(consumer->worker);
@@ -92,12 +94,15 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
     consumer->chunk->assigned = assigned;
     consumer->chunk->assigned_count = plan.count;
     ow_worker_submit(consumer->worker, consumer->chunk);
+    OW_FAILPOINT(ASSIGN_SUBMITTED);
     consumer->chunk = NULL;
     consumer->assigned = true;
     consumer->heard_ns = ow_consume_elapsed_ns(consumer);
     consumer->paused = false;
     consumer->commit_ns = 0; /* at once, as soon as it is durable: autoscalers read it */
-    return consumer->source->ops->assign(consumer->source, plan.fetch, plan.count, err);
+    OW_TRY(consumer->source->ops->assign(consumer->source, plan.fetch, plan.count, err));
+    OW_FAILPOINT(ASSIGN_TAKEN);
+    return OW_OK;
 }
 
 /* Nothing is drained: what is durable is committed, and what is on its way is dropped by its
@@ -105,14 +110,18 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
 enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err)
 {
+    OW_FAILPOINT(REVOKE_BEFORE);
     ow_consume_drop_chunk(consumer);
     (void)ow_worker_next_generation(consumer->worker);
     ow_log(OW_LOG_INFO, "revoked", "partitions=%zu lost=%d", event->partition_count,
            (int)event->lost);
     if (!event->lost && consumer->assigned) {
         ow_consume_commit(consumer, true, false);
+        OW_FAILPOINT(REVOKE_COMMITTED);
     }
     consumer->assigned = false;
     consumer->paused = false;
-    return consumer->source->ops->unassign(consumer->source, err);
+    OW_TRY(consumer->source->ops->unassign(consumer->source, err));
+    OW_FAILPOINT(REVOKE_AFTER);
+    return OW_OK;
 }

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "engine/consume_internal.h"
 
@@ -88,6 +89,7 @@ void ow_consume_commit(struct ow_consumer *consumer, bool wait, bool all)
     struct ow_err err;
     if (count > 0) {
         ow_consume_beat(consumer, "committing offsets");
+        OW_FAILPOINT(OFFSETS_BEFORE);
         const enum ow_status status =
             consumer->source->ops->commit(consumer->source, list, count, wait, &err);
         ow_consume_note_sent(consumer);

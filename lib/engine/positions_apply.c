@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "engine/positions.h"
 #include "store/audit.h"
 
@@ -92,7 +93,9 @@ static enum ow_status apply_all(struct applying *applying, struct ow_err *err)
         OW_TRY(write_audit(applying, &work->list[i], err));
     }
     OW_TRY(ow_store_write(work->store, &applying->world, applying->changed, err));
-    return ow_store_commit(work->store, &applying->world, err);
+    OW_TRY(ow_store_commit(work->store, &applying->world, err));
+    OW_FAILPOINT(POSITIONS_STORED);
+    return OW_OK;
 }
 
 enum ow_status ow_positions_apply(const struct ow_positions_work *work, struct ow_err *err)
@@ -134,6 +137,7 @@ enum ow_status ow_positions_tell(const struct ow_positions_work *work, bool *ret
 {
     const enum ow_status status = commit(work, err);
     *ret_told = status == OW_OK;
+    OW_FAILPOINT(POSITIONS_TOLD);
     for (size_t i = 0; i < work->count && status != OW_OK; i++) {
         if (work->list[i].did == OW_POSITIONS_STARTED) {
             return status; /* all that there is to be done */

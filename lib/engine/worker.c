@@ -1,5 +1,6 @@
 #include "engine/worker.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "engine/worker_internal.h"
 #include "store/inflight.h"
@@ -67,7 +68,9 @@ static void *run_decode_thread(void *context)
             ow_worker_unlock(worker);
             ow_pulse_beat_record(pulse, "reading records as events");
             ow_slot_work(note, OW_STAGE_READ, &chunk->records[0], chunk->count, 0);
+            OW_FAILPOINT(DECODE_NOTED);
             ow_chunk_decode(chunk, &decoder);
+            OW_FAILPOINT(DECODE_DONE);
             ow_slot_rest(note);
             ow_worker_lock(worker);
         } else if (chunk->care != OW_CARE_NONE || chunk->assigned != NULL) {

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "engine/worker_internal.h"
 
@@ -262,6 +263,7 @@ void *ow_worker_apply_thread(void *context)
         }
         ow_durables_exchange(&worker->durables, &worker->apply.partitions,
                              worker->apply.generation);
+        OW_FAILPOINT(DURABLE_TOLD);
         ow_worker_lock(worker);
         worker->prune_asked = worker->prune_asked && (more || !prune);
         finish_batch(worker, count, status, &err);

@@ -1,5 +1,7 @@
 #include "kafka/commits.h"
 
+#include "base/failpoint.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +71,7 @@ void ow_kafka_commits_send(struct ow_kafka_member *member)
     member->any_sent = true;
     member->commit_in_flight = true;
     member->commit_assignment = member->assignment;
+    OW_FAILPOINT(OFFSETS_SENT);
 }
 
 /* Which partition it was, where that is known: code is that of the last one that failed. */
@@ -96,6 +99,7 @@ void ow_kafka_commits_answered(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 {
     (void)rk;
     struct ow_kafka_member *member = opaque;
+    OW_FAILPOINT(OFFSETS_ANSWERED);
     member->commit_in_flight = false;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         return;

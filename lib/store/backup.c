@@ -1,4 +1,5 @@
 #include "base/contract.h"
+#include "base/failpoint.h"
 #include "store/backup_internal.h"
 #include "store/internal.h"
 
@@ -295,6 +296,7 @@ enum ow_status ow_backup_copy(struct ow_backup *backup, int64_t budget_ns, bool 
                            " somebody else wrote: try again later",
                            RESTARTS_MAX);
         }
+        OW_FAILPOINT(BACKUP_COPIED);
         took_ns = ow_clock_elapsed_ns(&backup->clock) - start_ns;
     } while (!backup->copied && took_ns < budget_ns);
     if (took_ns > backup->figures.longest_ns) {
@@ -415,6 +417,7 @@ static enum ow_status publish(struct ow_backup *backup, struct ow_err *err)
 {
     struct stat status;
     OW_TRY(check_companions(backup, err));
+    OW_FAILPOINT(BACKUP_BEFORE);
     int failed = renameat2(AT_FDCWD, backup->part, AT_FDCWD, backup->to, RENAME_NOREPLACE);
     if (failed != 0 && errno == EINVAL) {
         errno = EEXIST;
@@ -425,6 +428,7 @@ static enum ow_status publish(struct ow_backup *backup, struct ow_err *err)
                        strerrordesc_np(errno));
     }
     backup->part_made = false;
+    OW_FAILPOINT(BACKUP_AFTER);
     return ow_backup_sync_folder(backup, err);
 }
 

@@ -1,5 +1,6 @@
 #include "store/bucket.h"
 
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -215,6 +216,7 @@ enum ow_status ow_bucket_seal(struct ow_store *store, struct ow_open_bucket *buc
                                                  .class_ms = bucket->class_ms,
                                                  .sealed_at_ms = bucket->latest_ms,
                                                  .claims = bucket->claims});
+    OW_FAILPOINT(BUCKET_SEALED);
     /* the next claim of the class opens a new one */
     *bucket = store->live.open[--store->live.open_count];
     return OW_OK;

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -252,6 +253,7 @@ enum ow_status ow_claim_write(struct ow_store *store, const struct ow_world *wor
     qsort(list, count, sizeof(*list), compare_places);
     for (size_t i = 0; i < count; i++) {
         OW_TRY(insert(store, &list[i], err));
+        OW_FAILPOINT(CLAIM_WRITTEN);
     }
     return ow_bucket_write_counts(store, &before, err);
 }

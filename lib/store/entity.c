@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -83,6 +84,7 @@ enum ow_status ow_entity_write(struct ow_store *store, const struct ow_world *wo
             continue;
         }
         OW_TRY(write_one(store, entity, err));
+        OW_FAILPOINT(ENTITY_WRITTEN);
     }
     return OW_OK;
 }

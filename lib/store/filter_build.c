@@ -5,6 +5,7 @@
  * start.
  */
 #include "base/contract.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -314,6 +315,7 @@ static enum ow_status write_piece(struct ow_store *store, const struct ow_filter
     enum ow_status status = ow_store_begin(store, &world, err);
     if (status == OW_OK) {
         status = ow_filter_write_piece(store, job, err);
+        OW_FAILPOINT(FILTER_WRITTEN);
     }
     return ow_store_end(store, &world, status, err);
 }

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 /* The numbers of a row's strings. */
@@ -56,6 +57,7 @@ enum ow_status ow_history_write(struct ow_store *store, const struct ow_world *w
     for (const struct ow_history *history = world->history; history != NULL;
          history = history->next) {
         OW_TRY(write_one(store, world, history, err));
+        OW_FAILPOINT(HISTORY_WRITTEN);
     }
     return OW_OK;
 }
@@ -74,6 +76,7 @@ enum ow_status ow_sighting_write(struct ow_store *store, const struct ow_world *
         ow_sql_bind_i64(insert, sighting->record->offset);
         ow_sql_bind_i64(insert, world->now_ms);
         OW_TRY(ow_seal_insert(store, OW_SEAL_SIGHTING, sighting->ref, insert, NULL, err));
+        OW_FAILPOINT(SIGHTING_WRITTEN);
     }
     return OW_OK;
 }

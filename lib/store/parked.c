@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -186,7 +187,13 @@ static enum ow_status write_of(struct ow_store *store, const struct ow_entity *e
         if (parked->fresh == parked->gone) { /* as it was; or came and went within the batch */
             continue;
         }
-        OW_TRY(parked->fresh ? insert(store, parked, err) : erase(store, parked, err));
+        if (parked->fresh) {
+            OW_TRY(insert(store, parked, err));
+            OW_FAILPOINT(PARKED_WRITTEN);
+        } else {
+            OW_TRY(erase(store, parked, err));
+            OW_FAILPOINT(PARKED_WOKEN);
+        }
         store->live.parked_count += parked->fresh ? 1 : -1;
         *ret_changed = true;
     }

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -141,6 +142,7 @@ static enum ow_status write_runs(struct ow_store *store, const struct ow_positio
     for (const struct ow_run *run = ledger->first; run != NULL; run = run->next) {
         if (run->dirty) {
             OW_TRY(write_run(store, position, run, err));
+            OW_FAILPOINT(LEDGER_WRITTEN);
         }
     }
     return OW_OK;
@@ -155,6 +157,7 @@ enum ow_status ow_position_write(struct ow_store *store, const struct ow_positio
             continue;
         }
         OW_TRY(write_one(store, position, err));
+        OW_FAILPOINT(POSITION_WRITTEN);
         OW_TRY(write_runs(store, position, err));
     }
     return OW_OK;

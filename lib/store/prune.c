@@ -5,6 +5,7 @@
  * start goes on.
  */
 #include "base/contract.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -57,6 +58,7 @@ static enum ow_status doom(struct ow_store *store, struct ow_sealed_bucket *buck
     enum ow_status status = ow_store_begin(store, &world, err);
     if (status == OW_OK) {
         status = write_doom(store, bucket, horizon_ms, err);
+        OW_FAILPOINT(PRUNE_DOOMED);
     }
     OW_TRY(ow_store_end(store, &world, status, err));
     horizon->horizon_ms = horizon_ms;
@@ -114,6 +116,7 @@ static enum ow_status delete_slice(struct ow_store *store, size_t at, struct ow_
     enum ow_status status = ow_store_begin(store, &world, err);
     if (status == OW_OK) {
         status = write_slice(store, bucket, &left, err);
+        OW_FAILPOINT(PRUNE_SLICE);
     }
     OW_TRY(ow_store_end(store, &world, status, err));
     store->live.claims -= bucket->claims - left;

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -80,6 +81,7 @@ enum ow_status ow_quarantine_write(struct ow_store *store, const struct ow_world
     for (const struct ow_quarantine *row = world->quarantine; row != NULL; row = row->next) {
         OW_REQUIRE(row->fresh);
         OW_TRY(insert(store, world, row, err));
+        OW_FAILPOINT(QUARANTINE_WRITTEN);
     }
     for (const struct ow_quarantine *row = world->quarantine_wanted; row != NULL; row = row->next) {
         if (row->id == 0 || row->seen == 0) {

@@ -1,6 +1,7 @@
 #include "store/restore.h"
 
 #include "base/contract.h"
+#include "base/failpoint.h"
 #include "store/backup_internal.h"
 #include "store/internal.h"
 #include "store/verify.h"
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 static const int64_t slice_ns = 200000000; /* between two looks at the progress */
-
 /* What lies beside a database and belongs to it: beside another one it would be taken for that
  * one's. (The third, "-shm", is made anew of the WAL: nobody misses it.) */
 static const char *const companions[] = {"-wal", "-journal"};
@@ -423,6 +423,7 @@ static enum ow_status set_aside(struct ow_restore *restore, struct ow_err *err)
             return ow_fail(err, OW_FAILED, "cannot keep the old file as '%s': %s", aside,
                            strerrordesc_np(errno));
         }
+        OW_FAILPOINT(RESTORE_LINKED);
     }
     (void)unlink(ow_arena_printf(&restore->arena, "%s-shm", facts->path));
     for (size_t i = 0; i < COMPANIONS; i++) {
@@ -460,6 +461,7 @@ static enum ow_status swap(struct ow_restore *restore, struct ow_err *err)
     }
     restore->copy->part_made = false;
     restore->placed = true;
+    OW_FAILPOINT(RESTORE_PLACED);
     return OW_OK;
 }
 
@@ -469,6 +471,7 @@ enum ow_status ow_restore_place(struct ow_restore *restore, int64_t group_epoch,
     OW_TRY(soften(mark(restore, group_epoch, err)));
     OW_TRY(give_to_owner(restore, err));
     OW_TRY(ow_backup_sync(restore->copy, err));
+    OW_FAILPOINT(RESTORE_MARKED);
     restore->facts.bytes = ow_backup_look(restore->copy).bytes;
     const enum ow_status status = swap(restore, err);
     if (status != OW_OK) {

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 static struct ow_statement *statement_of(struct ow_store *store, const struct ow_row *row,
@@ -69,6 +70,7 @@ enum ow_status ow_row_write(struct ow_store *store, const struct ow_world *world
             continue;
         }
         OW_TRY(write_one(store, row, err));
+        OW_FAILPOINT(RECORD_WRITTEN);
     }
     return OW_OK;
 }

@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include "base/failpoint.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -120,7 +121,9 @@ enum ow_status ow_store_commit(struct ow_store *store, struct ow_world *world, s
     ow_sql_bind_i64(write, world->next_ref);
     OW_TRY(ow_sql_run(write, &changes, err));
     OW_ENSURE(changes == 2);
+    OW_FAILPOINT(COMMIT_BEFORE);
     OW_TRY(ow_sql_commit(&store->sql, err));
+    OW_FAILPOINT(COMMIT_AFTER);
     store->batch++;
     store->next_ref = world->next_ref;
     store->committed = store->live;

@@ -1,3 +1,4 @@
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -139,6 +140,7 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
     enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
     OW_TRY(own_file(store, options, &exists, &last, err));
     store->suspect = last == OW_STORE_END_SUSPECT;
+    OW_FAILPOINT(START_LOCKED);
     begin(options, "opening the store");
     if (!exists) {
         OW_TRY(ow_store_path_create(store->path, err));
@@ -197,12 +199,16 @@ static enum ow_status take_over(struct ow_store *store, const struct ow_store_op
     begin(options, NULL); /* a migration, a new index, sums of all rows */
     OW_TRY(ow_seal_open_begin(store, &before, err));
     OW_TRY(ow_store_migrate(sql, &from, err));
+    if (from < OW_STORE_SCHEMA_VERSION) {
+        OW_FAILPOINT(START_MIGRATED);
+    }
     OW_TRY(ow_sql_exec(sql, "DELETE FROM ow_meta WHERE key = 'backup_at_ms'", err));
     OW_TRY(ow_sql_query_i64(sql, "SELECT value FROM ow_meta WHERE key = 'restored_epoch'",
                             &store->restored_epoch, err));
     OW_TRY(ow_meta_get_i64(sql, "epoch", &store->epoch, err));
     store->epoch++;
     OW_TRY(ow_meta_put_i64(sql, "epoch", store->epoch, err));
+    OW_FAILPOINT(START_EPOCH);
     OW_TRY(ow_meta_get_i64(sql, "batch", &store->batch, err));
     OW_TRY(ow_meta_get_i64(sql, "next_ref", &store->next_ref, err));
     const char *id = NULL;
@@ -216,6 +222,7 @@ static enum ow_status take_over(struct ow_store *store, const struct ow_store_op
     OW_TRY(ow_seal_open_end(store, &before, err));
     begin(options, "committing that the store is taken over");
     OW_TRY(ow_sql_commit(sql, err));
+    OW_FAILPOINT(START_OWNED);
     if (from < OW_STORE_SCHEMA_VERSION) {
         ow_log(OW_LOG_INFO, "store_migrated", "store=%s from=%d to=%d", store->path, (int)from,
                OW_STORE_SCHEMA_VERSION);
@@ -268,7 +275,9 @@ void ow_store_close(struct ow_store *store)
     const bool suspect = store->sql.unknown || store->suspect;
     const enum ow_store_end end = suspect ? OW_STORE_END_SUSPECT : OW_STORE_END_CLOSED;
     ow_sql_rollback(&store->sql);
+    OW_FAILPOINT(CLOSE_BEFORE);
     ow_sql_close(&store->sql); /* the last connection writes the WAL back and removes it */
+    OW_FAILPOINT(CLOSE_CHECKPOINTED);
     ow_store_unlock(store->lock_fd, end);
     free(store->sealed);
     ow_filters_done(&store->filters);

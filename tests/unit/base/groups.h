@@ -17,6 +17,7 @@
 int ow_test_arena(void);
 int ow_test_buffer(void);
 int ow_test_clock(void);
+int ow_test_failpoint(void);
 int ow_test_fuse(void);
 int ow_test_duration(void);
 int ow_test_map(void);

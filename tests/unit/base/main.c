@@ -6,6 +6,7 @@ int main(void)
     failed += ow_test_arena();
     failed += ow_test_buffer();
     failed += ow_test_clock();
+    failed += ow_test_failpoint();
     failed += ow_test_fuse();
     failed += ow_test_duration();
     failed += ow_test_map();
