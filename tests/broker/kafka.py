@@ -161,11 +161,11 @@ class Kafka:
             time.sleep(0.05)
         return self
 
-    def kill(self):
-        """kill -9, as a crash: the data stay."""
+    def kill(self, number=signal.SIGKILL):
+        """kill -9, as a crash, or another signal that ends it: the data stay."""
         self._admin = None
         if self.process is not None:
-            self.process.kill()
+            self.process.send_signal(number)
             self.process.wait()
             self.process = None
 

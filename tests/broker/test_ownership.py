@@ -47,8 +47,8 @@ class Orders:
 
     def __init__(self, world):
         self.topic = world.topics()[generate.ORDERS]
-        self.producer = Producer({"bootstrap.servers": world.bootstrap, "enable.idempotence": True, "linger.ms": 0, "log_level": 3})
-        self.lock, self.count = threading.Lock(), 0
+        self.producer = Producer({"bootstrap.servers": world.bootstrap, "enable.idempotence": True, "linger.ms": 0, "log_level": 2})
+        self.lock, self.count, self.partitions = threading.Lock(), 0, PARTITIONS
         self.stopping, self.thread = threading.Event(), None
 
     def add(self, many):
@@ -57,7 +57,7 @@ class Orders:
                 order = "o-%06d" % self.count
                 value = generate.compact(generate.event("e-%d" % self.count, "order.created", order, {"amount": 1, "currency": "EUR"},
                                                         generate.START_MS + self.count))
-                self.producer.produce(self.topic, value=value, key=order.encode(), partition=self.count % PARTITIONS)
+                self.producer.produce(self.topic, value=value, key=order.encode(), partition=self.count % self.partitions)
                 self.count += 1
             if self.producer.flush(30) != 0:
                 raise harness.Failure("the broker does not take records")

@@ -75,7 +75,7 @@ def main(test, chosen, repeat_names):
 
 class World:
     def __init__(self, chosen):
-        self.chosen, self.bootstrap = chosen, None
+        self.chosen, self.node, self.bootstrap = chosen, None, None     # node: where the broker is one of our own
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="onceward-test-"))
         self.machine_path = chosen.machine
 
@@ -88,7 +88,7 @@ class World:
             return
         from kafka import Kafka
         with Kafka() as node:
-            self.bootstrap = node.bootstrap
+            self.node, self.bootstrap = node, node.bootstrap
             yield
 
     def _own_topic_names(self):
