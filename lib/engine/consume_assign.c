@@ -7,10 +7,9 @@ enum {
     PLAN_RETRY_MS = 60000, /* how long the broker may fail to answer at an assignment */
     AGAIN_MS_MIN = 100,    /* between two questions; doubled each time */
     AGAIN_MS_MAX = 5000,
-    STEP_MS = 100, /* of such a wait, between looks at the stop flag */
-    PATIENCE_MS =
-        10000,     /* without partitions until that is said; a first join takes some seconds */
-    SAY_MS = 30000 /* until the same is said again */
+    STEP_MS = 100,       /* of such a wait, between looks at the stop flag */
+    PATIENCE_MS = 10000, /* without partitions until that is said; a first join takes 3 s */
+    SAY_MS = 30000       /* until the same is said again */
 };
 
 /* Where it is noted what of a partition was handed out. */
@@ -105,6 +104,31 @@ static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_so
     }
 }
 
+void ow_consume_has_none(struct ow_consumer *consumer)
+{
+    consumer->assigned = false;
+    consumer->without_ns = ow_consume_elapsed_ns(consumer);
+    consumer->say_ns = consumer->without_ns + (int64_t)PATIENCE_MS * 1000000;
+}
+
+/*
+ * librdkafka says nothing of what it tries again by itself: a coordinator that is not ready, or
+ * that refuses the assignment. A worker that stands still for that must not look like one that has
+ * nothing to do.
+ */
+void ow_consume_say_waiting(struct ow_consumer *consumer)
+{
+    const int64_t now_ns = ow_consume_elapsed_ns(consumer);
+    if (consumer->assigned || now_ns < consumer->say_ns) {
+        return;
+    }
+    consumer->say_ns = now_ns + (int64_t)SAY_MS * 1000000;
+    ow_log(OW_LOG_WARN, "waiting",
+           "for=partitions waited_s=%lld reason=\"the group gives us none: its coordinator is not "
+           "ready or refuses us, or another member holds the rebalance up; still trying\"",
+           (long long)((now_ns - consumer->without_ns) / 1000000000));
+}
+
 enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err)
 {
@@ -162,7 +186,7 @@ enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_s
         ow_consume_commit(consumer, true, false);
         OW_FAILPOINT(REVOKE_COMMITTED);
     }
-    consumer->assigned = false;
+    ow_consume_has_none(consumer);
     consumer->paused = false;
     OW_TRY(consumer->source->ops->unassign(consumer->source, err));
     OW_FAILPOINT(REVOKE_AFTER);
