@@ -188,8 +188,7 @@ def siege(world):
 
 
 def outside():
-    """Fetches what must come over the real network, and begins again in a namespace of its own."""
-    kafka.jars()
+    """Begins again in a namespace of its own."""
     for tool in ("unshare", "nsenter", "ip"):
         if shutil.which(tool) is None:
             print("no network of our own here: no '%s' (packages util-linux and iproute2)" % tool)
@@ -199,6 +198,7 @@ def outside():
     if tried.returncode != 0:
         print("no network of our own here: %s" % re.sub(r"\s+", " ", tried.stderr))
         return 77
+    kafka.jars()                                            # while there is a network that has them
     return subprocess.run([*how, sys.executable, "-B", *sys.argv], env={**os.environ, INSIDE: "1"}, check=False,
                           preexec_fn=kafka.die_with_parent).returncode
 

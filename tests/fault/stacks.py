@@ -39,7 +39,7 @@ CODES = (-1, 1, 2, 3, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 22, 23, 24, 25,
 LASTING = [(api, code) for api, codes in {
     "Fetch": (6, 7, 29, GONE), "OffsetCommit": (7, 15, 30, GONE), "OffsetFetch": (-1, 14, 88), "JoinGroup": (14, 30, GONE),
     "SyncGroup": (-1, 15, 30), "Heartbeat": (-1, 15, 27), "FindCoordinator": (15, 30)}.items() for code in codes]
-LASTING_S, LASTING_LEFT = 14, 3                 # how long the broker gives no other answer, and how many wait to be given
+LASTING_S, LASTING_LEFT = 20, 3                 # how long the broker gives no other answer, and how many wait to be given
 # librdkafka tries these again for ever and says nothing, and the worker cannot tell them from a topic without news: a known limit.
 SILENT = {("Fetch", 6), ("Fetch", GONE)}
 
