@@ -333,6 +333,7 @@ static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
         ow_consume_beat(consumer, "polling the broker");
         OW_TRY(ow_worker_status(consumer->worker, err));
         OW_TRY(ow_consume_end_check_patience(consumer, err));
+        ow_consume_say_waiting(consumer);
         OW_TRY(make_room(consumer, err));
         /* Without a chunk there is no place for a record, and nobody gives one. */
         OW_INVARIANT(consumer->chunk != NULL || consumer->paused || !consumer->assigned);
@@ -357,6 +358,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
         .options = options, .source = options->source, .worker = options->worker};
     ow_arena_init(&consumer.arena, (size_t)16 * 1024);
     consumer.start_ns = consumer.heard_ns = ow_consume_elapsed_ns(&consumer);
+    ow_consume_has_none(&consumer);
     consumer.confirm_ns = consumer.start_ns - (int64_t)CONFIRM_MS * 1000000;
     enum ow_status status = run(&consumer, err);
     ow_consume_drop_chunk(&consumer);

@@ -3,7 +3,14 @@
 #include "engine/assign.h"
 #include "engine/consume_internal.h"
 
-enum { PLAN_RETRY_MS = 60000 /* how long the broker may fail to answer at an assignment */ };
+enum {
+    PLAN_RETRY_MS = 60000, /* how long the broker may fail to answer at an assignment */
+    AGAIN_MS_MIN = 100,    /* between two questions; doubled each time */
+    AGAIN_MS_MAX = 5000,
+    STEP_MS = 100,       /* of such a wait, between looks at the stop flag */
+    PATIENCE_MS = 10000, /* without partitions until that is said; a first join takes 3 s */
+    SAY_MS = 30000       /* until the same is said again */
+};
 
 /* Where it is noted what of a partition was handed out. */
 static struct ow_suspect_partition *notes_of(struct ow_consumer *consumer,
@@ -44,12 +51,43 @@ static void track(struct ow_consumer *consumer, const struct ow_assignment_plan 
     consumer->unanswered = false;
 }
 
+/* Some brokers refuse at once, and would be asked thousands of times a second. Not all workers of a
+ * cluster wait alike long. */
+static enum ow_status wait_again(struct ow_consumer *consumer, int *wait_ms, struct ow_err *err)
+{
+    const int spread_ms = (int)(ow_consume_elapsed_ns(consumer) / 1000 % *wait_ms);
+    for (int left_ms = *wait_ms / 2 + spread_ms; left_ms > 0 && !ow_consume_must_stop(consumer);
+         left_ms -= STEP_MS) {
+        ow_consume_beat(consumer, "waiting for the brokers");
+        OW_TRY(ow_worker_status(consumer->worker, err));
+        ow_worker_wait(consumer->worker, left_ms < STEP_MS ? left_ms : STEP_MS);
+    }
+    *wait_ms = *wait_ms * 2 < AGAIN_MS_MAX ? *wait_ms * 2 : AGAIN_MS_MAX;
+    return OW_OK;
+}
+
+/* At once, and then not in each turn. */
+static void say_again(struct ow_consumer *consumer, const struct ow_err *why, struct ow_err *said,
+                      int64_t *said_ns)
+{
+    const int64_t now_ns = ow_consume_elapsed_ns(consumer);
+    if (strcmp(why->text, said->text) == 0 && now_ns - *said_ns < (int64_t)SAY_MS * 1000000) {
+        return;
+    }
+    *said = *why;
+    *said_ns = now_ns;
+    ow_log(OW_LOG_WARN, "assignment_retry", "error=\"%s\"", why->text);
+}
+
 /* Asks until the broker answers, for at most PLAN_RETRY_MS. */
 static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_source_event *event,
                                 struct ow_arena *arena, struct ow_assignment_plan *ret_plan,
                                 struct ow_err *err)
 {
     const int64_t until_ns = ow_consume_elapsed_ns(consumer) + (int64_t)PLAN_RETRY_MS * 1000000;
+    struct ow_err said = {.text = ""};
+    int64_t said_ns = 0;
+    int wait_ms = AGAIN_MS_MIN;
     ow_consume_note_sent(consumer);
     for (;;) {
         const enum ow_status status = ow_assign_plan(consumer->options, event->partitions,
@@ -58,8 +96,37 @@ static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_so
             ow_consume_elapsed_ns(consumer) >= until_ns) {
             return status;
         }
-        ow_log(OW_LOG_WARN, "assignment_retry", "error=\"%s\"", err->text);
+        say_again(consumer, err, &said, &said_ns);
+        OW_TRY(wait_again(consumer, &wait_ms, err));
+        if (ow_consume_must_stop(consumer)) {
+            return OW_TEMPORARY;
+        }
     }
+}
+
+void ow_consume_has_none(struct ow_consumer *consumer)
+{
+    consumer->assigned = false;
+    consumer->without_ns = ow_consume_elapsed_ns(consumer);
+    consumer->say_ns = consumer->without_ns + (int64_t)PATIENCE_MS * 1000000;
+}
+
+/*
+ * librdkafka says nothing of what it tries again by itself: a coordinator that is not ready, or
+ * that refuses the assignment. A worker that stands still for that must not look like one that has
+ * nothing to do.
+ */
+void ow_consume_say_waiting(struct ow_consumer *consumer)
+{
+    const int64_t now_ns = ow_consume_elapsed_ns(consumer);
+    if (consumer->assigned || now_ns < consumer->say_ns) {
+        return;
+    }
+    consumer->say_ns = now_ns + (int64_t)SAY_MS * 1000000;
+    ow_log(OW_LOG_WARN, "waiting",
+           "for=partitions waited_s=%lld reason=\"the group gives us none: its coordinator is not "
+           "ready or refuses us, or another member holds the rebalance up; still trying\"",
+           (long long)((now_ns - consumer->without_ns) / 1000000000));
 }
 
 enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_source_event *event,
@@ -119,7 +186,7 @@ enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_s
         ow_consume_commit(consumer, true, false);
         OW_FAILPOINT(REVOKE_COMMITTED);
     }
-    consumer->assigned = false;
+    ow_consume_has_none(consumer);
     consumer->paused = false;
     OW_TRY(consumer->source->ops->unassign(consumer->source, err));
     OW_FAILPOINT(REVOKE_AFTER);

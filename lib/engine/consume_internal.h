@@ -40,6 +40,8 @@ struct ow_consumer {
     int64_t heard_ns;       /* when the last record or end came, or the topics were asked for */
     bool deleted_before;    /* one was not there then */
     int64_t commit_records; /* handled at the last commit */
+    int64_t without_ns;     /* since when no partitions are ours */
+    int64_t say_ns;         /* when that is to be said */
 };
 
 int64_t ow_consume_elapsed_ns(const struct ow_consumer *consumer);
@@ -73,6 +75,9 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
                                  struct ow_err *err) OW_MUST_USE;
 enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err) OW_MUST_USE;
+/* No partitions are ours from now on; where that lasts it is said, now and then. */
+void ow_consume_has_none(struct ow_consumer *consumer);
+void ow_consume_say_waiting(struct ow_consumer *consumer);
 
 /*
  * Commits what is durable. wait: for the broker's answer; all: also what has been committed before,

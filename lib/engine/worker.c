@@ -237,6 +237,13 @@ bool ow_worker_wait_room(struct ow_worker *worker, int timeout_ms)
     return is_free;
 }
 
+void ow_worker_wait(struct ow_worker *worker, int timeout_ms)
+{
+    ow_worker_lock(worker);
+    ow_worker_wait_change(worker, timeout_ms);
+    ow_worker_unlock(worker);
+}
+
 size_t ow_worker_free_count(struct ow_worker *worker, size_t *ret_ring_count)
 {
     ow_worker_lock(worker);

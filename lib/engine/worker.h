@@ -6,11 +6,11 @@
  * the apply thread takes them in the order of submission, as many as have arrived up to the batch's
  * limits, and commits them.
  *
- * Threads: _start, _chunk, _submit, _revoke, _wait_room, _stop are the poll thread's; the rest may
- * be called by any. With decode_threads = 0 there are no threads at all: _submit decodes and
- * applies before it returns (transcripts and simulation), and _tick does what the apply thread does
- * when time passes. Memory: the ring is allocated at start. Failure: the first failure ends the
- * apply thread; _status tells it.
+ * Threads: _start, _chunk, _submit, _revoke, _wait_room, _wait, _stop are the poll thread's; the
+ * rest may be called by any. With decode_threads = 0 there are no threads at all: _submit decodes
+ * and applies before it returns (transcripts and simulation), and _tick does what the apply thread
+ * does when time passes. Memory: the ring is allocated at start. Failure: the first failure ends
+ * the apply thread; _status tells it.
  */
 #ifndef OW_ENGINE_WORKER_H
 #define OW_ENGINE_WORKER_H
@@ -39,6 +39,8 @@ void ow_worker_give_back(struct ow_worker *worker, struct ow_chunk *chunk);
 void ow_worker_submit(struct ow_worker *worker, struct ow_chunk *chunk);
 /* Waits until a chunk is free, at most timeout_ms; true where one is. */
 bool ow_worker_wait_room(struct ow_worker *worker, int timeout_ms);
+/* Waits until something changes in the ring, at most timeout_ms. */
+void ow_worker_wait(struct ow_worker *worker, int timeout_ms);
 /* How many chunks of the ring are free, and how many there are. */
 size_t ow_worker_free_count(struct ow_worker *worker, size_t *ret_ring_count);
 /* Waits until everything submitted is applied, at most timeout_ms; true where it is. */

@@ -1,5 +1,8 @@
 #include "kafka/offsets.h"
 
+#include "kafka/trouble.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static struct ow_kafka_member *member_of(struct ow_source *source)
@@ -114,6 +117,28 @@ static void metadata_done(const struct rd_kafka_metadata **metadata)
     }
 }
 
+/*
+ * The first question is asked before the first poll, so nobody has heard yet why no broker answers
+ * it: a wrong password would be "timed out". That waits in librdkafka's queue; nothing that is
+ * dropped here can be there before something is assigned, and a rebalance is written down.
+ */
+static void add_why(struct ow_kafka_member *member, struct ow_err *err)
+{
+    enum { EVENTS_MAX = 20 }; /* a callback yields, so one a call */
+    for (int i = 0; i < EVENTS_MAX && member->assignment == 0; i++) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(member->rk, 0);
+        if (message != NULL) {
+            ow_kafka_trouble_message(member, message);
+            rd_kafka_message_destroy(message);
+        }
+    }
+    if (member->talk.count > 0) {
+        const size_t len = strlen(err->text);
+        (void)snprintf(err->text + len, sizeof(err->text) - len, "; %s",
+                       member->talk.queue[member->talk.first].text);
+    }
+}
+
 enum ow_status ow_kafka_offsets_partition_count(struct ow_source *source, const char *topic,
                                                 int32_t *ret_count, struct ow_err *err)
 {
@@ -132,7 +157,10 @@ enum ow_status ow_kafka_offsets_partition_count(struct ow_source *source, const 
         code = metadata->topics[0].err;
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        return ow_kafka_member_fail(err, code, "cannot find topic %s", topic);
+        const enum ow_status status =
+            ow_kafka_member_fail(err, code, "cannot find topic %s", topic);
+        add_why(member, err);
+        return status;
     }
     *ret_count = code == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata->topics[0].partition_cnt : 0;
     return OW_OK;

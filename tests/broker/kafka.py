@@ -38,7 +38,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={dir}/data
 
@@ -122,9 +122,12 @@ def die_with_parent():
 
 
 class Kafka:
-    """One node. `bootstrap` is host:port, `dir` holds its data and logs until stop()."""
+    """One node. `bootstrap` is host:port, `dir` holds its data and logs until stop(). `host` is an address of this machine; `more`:
+    properties that come last, so that they win."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", more=""):
+        self.host = host
+        self.more = more
         self.dir = None
         self.process = None
         self.port = None
@@ -142,7 +145,7 @@ class Kafka:
 
     @property
     def bootstrap(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def log(self):
@@ -219,7 +222,7 @@ class Kafka:
         self.port, controller_port = free_ports(2)
         folder = pathlib.Path(self.dir)
         (folder / "server.properties").write_text(
-            SERVER_PROPERTIES.format(dir=self.dir, port=self.port, controller_port=controller_port), "utf-8")
+            (SERVER_PROPERTIES + self.more).format(dir=self.dir, host=self.host, port=self.port, controller_port=controller_port), "utf-8")
         (folder / "log4j.properties").write_text(LOG4J_PROPERTIES.format(dir=self.dir), "utf-8")
         self._java("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config")
         if self.process.wait() != 0:
@@ -234,7 +237,7 @@ class Kafka:
 
     def _answers(self):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+            if probe.connect_ex((self.host, self.port)) != 0:
                 return False  # without this librdkafka waits between its attempts
         from confluent_kafka import KafkaException
         try:

@@ -142,6 +142,11 @@ static bool run_once(const struct trouble *trouble, int64_t at)
     group.flaky.at = at;
     const enum ow_status status = consume(&err);
     const bool fired = group.flaky.fired;
+    if (group.flaky.calls > at + 2 && trouble->status == OW_TEMPORARY && trouble->for_ever &&
+        trouble->op < OW_FLAKY_COMMIT) { /* a pause is most of the hurried minute */
+        fail_msg("%s, call %lld: asked %lld times without a pause", ow_flaky_text(trouble->op),
+                 (long long)at, (long long)(group.flaky.calls - at));
+    }
     leave();
     const enum ow_status expected = fired ? trouble->expected : OW_OK;
     if (status != expected || (status != OW_OK && strstr(err.text, "fails") == NULL)) {

@@ -374,23 +374,40 @@ static void poll__offset_that_is_not_in_the_log__is_unsafe_for_good(void **state
     }
 }
 
+/* The client of a source of its own dies of code; the source stays dead, and is closed. */
+static void expect_dead(const char *group, rd_kafka_resp_err_t code, enum ow_status status,
+                        const char *text)
+{
+    struct ow_source *dead = open_source(group);
+    const struct ow_kafka_member *member = (const struct ow_kafka_member *)dead;
+    assert_int_equal(rd_kafka_test_fatal_error(member->rk, code, "test"),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    event = (struct ow_source_event){.kind = OW_SOURCE_IDLE};
+    for (int i = 0; i < 200 && (event.kind != OW_SOURCE_TROUBLE || event.status == OW_OK); i++) {
+        dead->ops->poll(dead, 20, &event);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(event.kind, OW_SOURCE_TROUBLE);
+        assert_int_equal(event.status, status);
+        assert_non_null(strstr(event.err.text, text));
+        dead->ops->poll(dead, 0, &event);
+    }
+    assert_true(dead->ops->close(dead, 5000));
+}
+
 static void poll__fenced__is_temporary_and_close_comes_back(void **state)
 {
     (void)state;
-    struct ow_source *fenced = open_source("other");
-    const struct ow_kafka_member *member = (const struct ow_kafka_member *)fenced;
-    assert_int_equal(
-        rd_kafka_test_fatal_error(member->rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "test"),
-        RD_KAFKA_RESP_ERR_NO_ERROR);
-    for (int i = 0; i < 200; i++) {
-        fenced->ops->poll(fenced, 20, &event);
-        if (event.kind == OW_SOURCE_TROUBLE && event.status != OW_OK) {
-            break;
-        }
-    }
-    assert_int_equal(event.status, OW_TEMPORARY);
-    assert_non_null(strstr(event.err.text, "the group fenced us"));
-    assert_true(fenced->ops->close(fenced, 5000));
+    expect_dead("other", RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, OW_TEMPORARY, "the group fenced us");
+}
+
+static void poll__other_fatal_errors__are_failures_that_name_the_error(void **state)
+{
+    (void)state;
+    expect_dead("fatal", RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, OW_FAILED,
+                "librdkafka gave up: test_fatal_error: test (UNSUPPORTED_VERSION)");
+    expect_dead("fatal", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, OW_FAILED,
+                "(GROUP_AUTHORIZATION_FAILED)");
 }
 
 int ow_test_source(void)
@@ -410,6 +427,7 @@ int ow_test_source(void)
         cmocka_unit_test(commit__without_waiting__ends_at_the_newest),
         cmocka_unit_test(poll__broker_away__talks_once_and_tells_the_end_of_it),
         cmocka_unit_test(poll__fenced__is_temporary_and_close_comes_back),
+        cmocka_unit_test(poll__other_fatal_errors__are_failures_that_name_the_error),
         cmocka_unit_test(poll__offset_that_is_not_in_the_log__is_unsafe_for_good),
     };
     return cmocka_run_group_tests_name("kafka/source", tests, begin, end);
