@@ -183,7 +183,9 @@ static size_t find(const struct ow_store *store, const struct ow_tending *tendin
 enum ow_status ow_prune(struct ow_store *store, const struct ow_tending *tending, bool *ret_more,
                         struct ow_err *err)
 {
-    const size_t at = tending->limit_ms == INT64_MIN ? SIZE_MAX : find(store, tending);
+    /* Nothing is over while the stream time is not known (INT64_MIN); what is doomed goes all the
+     * same. */
+    const size_t at = find(store, tending);
     *ret_more = at != SIZE_MAX;
     if (at == SIZE_MAX) {
         return OW_OK;

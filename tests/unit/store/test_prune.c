@@ -117,6 +117,23 @@ static void prune__horizon__is_moved_before_the_rows_go(void **state)
     ow_story_check_tended(story);
 }
 
+/* A quiet topic, a run until the end: nobody says how far the stream is, and nothing else is due.
+ */
+static void prune__doomed_when_killed__goes_though_the_stream_time_is_not_known(void **state)
+{
+    struct ow_story *story = *state;
+    ow_story_take(story, KIND, 3);
+    ow_story_tend_all(story, INT64_MIN);
+    pass(story, RETENTION_HOURS * HOUR_MS);
+    assert_true(step(story, now(story)));
+    ow_story_crash(story);
+    assert_int_equal(ask(story, "SELECT count(*) FROM ow_claims"), 3);
+    ow_story_tend_all(story, INT64_MIN);
+    assert_int_equal(ask(story, "SELECT count(*) FROM ow_claims"), 0);
+    ow_story_check_keys(story);
+    ow_story_verify(story);
+}
+
 static void prune__bucket_of_12000__goes_in_slices_that_interruption_does_not_undo(void **state)
 {
     struct ow_story *story = *state;
@@ -303,6 +320,7 @@ int ow_test_prune(void)
     const struct CMUnitTest tests[] = {
         TEST(prune__until_both_clocks_are_past_the_retention__nothing_goes),
         TEST(prune__horizon__is_moved_before_the_rows_go),
+        TEST(prune__doomed_when_killed__goes_though_the_stream_time_is_not_known),
         TEST(prune__bucket_of_12000__goes_in_slices_that_interruption_does_not_undo),
         TEST(prune__after_a_quiet_time__horizon_is_where_the_last_claim_was_that_went),
         TEST(prune__file__does_not_grow_with_new_claims),
