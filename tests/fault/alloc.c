@@ -6,10 +6,12 @@
 
 #if OW_FAULT_ALLOC
 
-/* glibc lets a program have its own allocator, and keeps its own under these names. */
+/* glibc lets a program have its own allocator, and keeps its own under these names.
+ * NOLINTBEGIN(cert-dcl51-cpp,readability-identifier-naming) */
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *memory, size_t bytes);
+/* NOLINTEND(cert-dcl51-cpp,readability-identifier-naming) */
 
 static bool armed;
 static bool lasts;
@@ -28,32 +30,30 @@ static bool strikes(const void *who)
     return true;
 }
 
-/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): the C library has no names */
-void *malloc(size_t bytes)
+void *malloc(size_t size)
 {
-    return strikes(__builtin_return_address(0)) ? NULL : __libc_malloc(bytes);
+    return strikes(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t bytes)
+void *calloc(size_t nmemb, size_t size)
 {
-    return strikes(__builtin_return_address(0)) ? NULL : __libc_calloc(count, bytes);
+    return strikes(__builtin_return_address(0)) ? NULL : __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *memory, size_t bytes)
+void *realloc(void *ptr, size_t size)
 {
-    return strikes(__builtin_return_address(0)) ? NULL : __libc_realloc(memory, bytes);
+    return strikes(__builtin_return_address(0)) ? NULL : __libc_realloc(ptr, size);
 }
 
-void *reallocarray(void *memory, size_t count, size_t bytes)
+void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
     size_t all = 0;
-    if (strikes(__builtin_return_address(0)) || __builtin_mul_overflow(count, bytes, &all)) {
+    if (strikes(__builtin_return_address(0)) || __builtin_mul_overflow(nmemb, size, &all)) {
         errno = ENOMEM;
         return NULL;
     }
-    return __libc_realloc(memory, all);
+    return __libc_realloc(ptr, all);
 }
-/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 bool ow_alloc_can_fail(void)
 {

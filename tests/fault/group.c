@@ -109,7 +109,8 @@ static enum ow_status offset_for_time(struct ow_source *source, const char *topi
                                       int32_t partition, int64_t time_ms, int64_t *ret_offset,
                                       struct ow_err *err)
 {
-    (void)source, (void)topic, (void)partition, (void)time_ms, (void)ret_offset, (void)err;
+    (void)source, (void)topic, (void)partition, (void)time_ms, (void)err;
+    *ret_offset = -1;
     OW_IMPOSSIBLE("a story that starts at a time");
 }
 
