@@ -72,8 +72,9 @@ static enum ow_status open_store(struct ow_life *life)
     OW_TRY(ow_store_open(&options, machines, &life->store, &life->err));
     tune(life);
     if (sqlite3_exec(ow_handles_last(), OW_STORY_TRIGGER, NULL, NULL, NULL) != SQLITE_OK) {
-        return ow_fail(&life->err, OW_STORE_UNKNOWN, "the trigger cannot be made: %s",
-                       sqlite3_errmsg(ow_handles_last()));
+        const bool full = (sqlite3_errcode(ow_handles_last()) & 0xff) == SQLITE_FULL;
+        return ow_fail(&life->err, full ? OW_STORE_FULL : OW_STORE_UNKNOWN,
+                       "the trigger cannot be made: %s", sqlite3_errmsg(ow_handles_last()));
     }
     return OW_OK;
 }
