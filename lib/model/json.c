@@ -6,6 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/*
+ * jansson tells its caller that memory has ended as it tells that a text is no JSON, or that a
+ * member is not there: a good record would be quarantined, a conflict told wrongly. So it aborts
+ * there, as we do; in every program, before its first value is made.
+ */
+static void *allocate(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (memory == NULL) {
+        OW_IMPOSSIBLE("out of memory");
+    }
+    return memory;
+}
+
+__attribute__((constructor)) static void abort_without_memory(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
+
 json_t *ow_json_parse(struct ow_slice bytes, struct ow_arena *arena, const char **ret_detail)
 {
     /* jansson 2.14 loses a NUL behind a number or a word, and would take what no other reader does.

@@ -2,8 +2,9 @@
  * json: what we need of JSON beyond jansson: strict parsing, pointers (RFC 6901), the canonical
  * form of DESIGN 5.
  *
- * Threads: pure. Memory: jansson's values are reference counted by the caller. Trust: input is
- * hostile; depth is bounded by jansson (2048), duplicate members at any depth are refused.
+ * Threads: pure. Memory: jansson's values are reference counted by the caller; out of memory
+ * aborts, in jansson too (see arena.h). Trust: input is hostile; depth is bounded by jansson
+ * (2048), duplicate members at any depth are refused.
  */
 #ifndef OW_MODEL_JSON_H
 #define OW_MODEL_JSON_H

@@ -45,6 +45,11 @@ static void bytes_done(struct ow_disk_bytes *bytes)
     *bytes = (struct ow_disk_bytes){0};
 }
 
+struct ow_disk_inode *ow_disk_first(void)
+{
+    return inodes;
+}
+
 struct ow_disk_inode *ow_disk_find(const char *name)
 {
     struct ow_disk_inode *inode = inodes;
@@ -208,9 +213,35 @@ static void lose_sectors(struct ow_disk_inode *inode, const struct ow_disk_write
     losses->torn_in_wal += kept > 0 && dropped > 0 && inode->file == OW_VFS_WAL;
 }
 
+/* Of all writes up to one, in their order, that one up to some byte. */
+static void lose_tail(struct ow_disk_inode *inode, struct ow_random *random,
+                      struct ow_vfs_losses *losses)
+{
+    const size_t count = inode->pending_count;
+    const size_t cut = (size_t)ow_random_below(random, (int)count + 1);
+    for (size_t i = 0; i < cut; i++) {
+        settle_write(inode, &inode->pending[i]);
+    }
+    losses->kept += (int)cut;
+    losses->dropped += (int)(count - cut);
+    if (cut < count && !inode->pending[cut].truncate) {
+        struct ow_disk_write torn = inode->pending[cut];
+        torn.len = (size_t)ow_random_below(random, (int)torn.len);
+        if (torn.len > 0) {
+            settle_write(inode, &torn);
+            losses->torn++;
+            losses->torn_in_wal += inode->file == OW_VFS_WAL;
+        }
+    }
+}
+
 static void lose_writes(struct ow_disk_inode *inode, enum ow_vfs_loss loss,
                         struct ow_random *random, struct ow_vfs_losses *losses)
 {
+    if (loss == OW_VFS_LOSE_TAIL) {
+        lose_tail(inode, random, losses);
+        inode->pending_count = 0;
+    }
     for (size_t i = 0; i < inode->pending_count; i++) {
         const struct ow_disk_write *write = &inode->pending[i];
         const bool whole = write->truncate || loss == OW_VFS_LOSE_ALL || loss == OW_VFS_LOSE_SOME;

@@ -53,6 +53,11 @@ struct ow_disk_inode {
     struct ow_disk_inode *next;
 };
 
+/* vfs.c: counts a call; true: it is to fail. */
+bool ow_vfs_strikes(enum ow_vfs_op op, enum ow_vfs_file file);
+
+/* All of them, by next. */
+struct ow_disk_inode *ow_disk_first(void);
 struct ow_disk_inode *ow_disk_find(const char *name);
 /* NULL: a file without a name. */
 struct ow_disk_inode *ow_disk_create(const char *name, enum ow_vfs_file file);

@@ -1,5 +1,7 @@
+#include "handles.h"
+
 #include "base/contract.h"
-#include "incarnation.h"
+#include "vfs.h"
 
 static sqlite3 *last;
 
@@ -8,7 +10,9 @@ static int note(sqlite3 *handle, const char **ret_error,
 {
     (void)ret_error;
     (void)routines;
-    last = handle;
+    if (!ow_vfs_is_quiet()) {
+        last = handle;
+    }
     return SQLITE_OK;
 }
 

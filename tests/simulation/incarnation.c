@@ -3,6 +3,7 @@
 #include "base/contract.h"
 #include "clock.h"
 #include "counters.h"
+#include "lock_file.h"
 #include "session.h"
 
 #include <fcntl.h>
@@ -38,28 +39,6 @@ static void tune(const struct ow_sim_run *run, sqlite3 *handle)
     ow_vfs_set_quiet(false);
 }
 
-/* What the lock file says after a crash: of this start of the host, or of another one. */
-static void write_lock_file(const struct ow_sim_run *run, bool rebooted)
-{
-    char boot[64] = "unknown";
-    char line[128];
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        const ssize_t got = read(fd, boot, sizeof(boot) - 1);
-        boot[got > 0 ? got : 0] = '\0';
-        boot[strcspn(boot, "\n")] = '\0';
-        (void)close(fd);
-    }
-    const int len = snprintf(line, sizeof(line), "pid 1 boot %s running\n",
-                             rebooted ? "00000000-of-another-start" : boot);
-    fd = open(run->lock_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        const ssize_t written = write(fd, line, (size_t)len);
-        OW_INVARIANT(written == len);
-        (void)close(fd);
-    }
-}
-
 static void count_losses(const struct ow_vfs_losses *losses)
 {
     ow_count_if(losses->dropped, OW_SOMETIMES_WRITE_DROPPED);
@@ -76,7 +55,7 @@ static void reboot(struct ow_sim_run *run)
     const bool rebooted = run->loss != OW_VFS_LOSE_NOTHING;
     const struct ow_vfs_losses losses = ow_vfs_crash(run->loss, run->loss_seed);
     ow_vfs_revive();
-    write_lock_file(run, rebooted);
+    ow_lock_file_write(run->lock_path, rebooted);
     count_losses(&losses);
     ow_count(rebooted ? OW_SOMETIMES_POWER_CUT : OW_SOMETIMES_KILLED);
     ow_count_if(run->observer.batch > run->group_batch, OW_SOMETIMES_CRASH_BEFORE_GROUP);

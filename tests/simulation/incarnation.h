@@ -7,6 +7,7 @@
 #ifndef OW_SIMULATION_INCARNATION_H
 #define OW_SIMULATION_INCARNATION_H
 
+#include "handles.h"
 #include "run.h"
 
 /* One life, and the reboot where the host died in it. */
@@ -22,9 +23,5 @@ void ow_run_use_machine(struct ow_sim_run *run);
 void ow_run_note_loss(struct ow_sim_run *run, const struct ow_plan_action *action);
 /* The log that an action means. */
 size_t ow_run_pick_log(const struct ow_sim_run *run, const struct ow_plan_action *action);
-
-/* A hand on each connection that SQLite opens: the worker's is tuned and looked through. */
-void ow_handles_watch(void);
-sqlite3 *ow_handles_last(void);
 
 #endif

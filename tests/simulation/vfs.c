@@ -13,6 +13,7 @@
 static struct {
     bool dead, full, quiet;
     enum ow_vfs_fault armed;
+    bool for_ever;
     unsigned ops;
     int countdown;
     struct ow_vfs_strike struck;
@@ -22,8 +23,10 @@ static struct {
     struct ow_random random;
 } vfs;
 
-/* Counts a call; true: it is to fail. */
-static bool strikes(enum ow_vfs_op op, enum ow_vfs_file file)
+static void (*sync_watch)(enum ow_vfs_file file, void *context);
+static void *sync_watch_context;
+
+bool ow_vfs_strikes(enum ow_vfs_op op, enum ow_vfs_file file)
 {
     if (vfs.dead) {
         return true;
@@ -34,7 +37,9 @@ static bool strikes(enum ow_vfs_op op, enum ow_vfs_file file)
     }
     vfs.struck = (struct ow_vfs_strike){.fault = vfs.armed, .op = op, .file = file};
     vfs.dead = vfs.armed == OW_VFS_CRASH;
-    vfs.armed = OW_VFS_NO_FAULT;
+    if (!vfs.for_ever) {
+        vfs.armed = OW_VFS_NO_FAULT;
+    }
     return true;
 }
 
@@ -60,7 +65,7 @@ static int file_close(sqlite3_file *file)
 static int file_read(sqlite3_file *file, void *to, int amount, sqlite3_int64 offset)
 {
     const struct ow_disk_handle *handle = ow_disk_handle_of(file);
-    if (strikes(OW_VFS_READ, handle->inode->file)) {
+    if (ow_vfs_strikes(OW_VFS_READ, handle->inode->file)) {
         return SQLITE_IOERR_READ;
     }
     const size_t at = (size_t)offset;
@@ -89,7 +94,11 @@ static int file_write(sqlite3_file *file, const void *from, int amount, sqlite3_
         vfs.refused++;
         return SQLITE_FULL;
     }
-    const bool struck = strikes(OW_VFS_WRITE, inode->file);
+    const bool struck = ow_vfs_strikes(OW_VFS_WRITE, inode->file);
+    if (struck && vfs.struck.fault == OW_VFS_FULL) {
+        vfs.refused++;
+        return SQLITE_FULL;
+    }
     if (struck) {
         len = len * (size_t)ow_random_below(&vfs.random, 9) / 8; /* how far it came */
     }
@@ -102,7 +111,7 @@ static int file_write(sqlite3_file *file, const void *from, int amount, sqlite3_
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
     struct ow_disk_inode *inode = ow_disk_handle_of(file)->inode;
-    if (strikes(OW_VFS_TRUNCATE, inode->file)) {
+    if (ow_vfs_strikes(OW_VFS_TRUNCATE, inode->file)) {
         return SQLITE_IOERR_TRUNCATE;
     }
     vfs.changes++;
@@ -116,7 +125,10 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     (void)flags;
     struct ow_disk_handle *handle = ow_disk_handle_of(file);
-    if (strikes(OW_VFS_SYNC, handle->inode->file)) {
+    if (sync_watch != NULL && !vfs.quiet && !vfs.dead) {
+        sync_watch(handle->inode->file, sync_watch_context);
+    }
+    if (ow_vfs_strikes(OW_VFS_SYNC, handle->inode->file)) {
         return SQLITE_IOERR_FSYNC;
     }
     ow_disk_sync(handle->inode);
@@ -129,7 +141,7 @@ static int file_sync(sqlite3_file *file, int flags)
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
 {
-    if (vfs.dead) {
+    if (ow_vfs_strikes(OW_VFS_LOOK, ow_disk_handle_of(file)->inode->file)) {
         return SQLITE_IOERR_FSTAT;
     }
     *ret_size = (sqlite3_int64)ow_disk_handle_of(file)->inode->seen.size;
@@ -191,7 +203,7 @@ static int vfs_open(sqlite3_vfs *self, sqlite3_filename name, sqlite3_file *file
     };
     (void)self;
     file->pMethods = NULL;
-    if (vfs.dead) {
+    if (ow_vfs_strikes(OW_VFS_OPEN, kind_of(flags))) {
         return SQLITE_CANTOPEN;
     }
     struct ow_disk_inode *inode = name == NULL ? NULL : ow_disk_find(name);
@@ -223,7 +235,7 @@ static int vfs_delete(sqlite3_vfs *self, const char *name, int sync_dir)
     if (inode == NULL) {
         return vfs.dead ? SQLITE_IOERR_DELETE : SQLITE_IOERR_DELETE_NOENT;
     }
-    if (strikes(OW_VFS_DELETE, inode->file)) {
+    if (ow_vfs_strikes(OW_VFS_DELETE, inode->file)) {
         return SQLITE_IOERR_DELETE;
     }
     vfs.changes++;
@@ -237,7 +249,7 @@ static int vfs_delete(sqlite3_vfs *self, const char *name, int sync_dir)
 static int vfs_access(sqlite3_vfs *self, const char *name, int flags, int *ret_there)
 {
     (void)self;
-    if (vfs.dead) {
+    if (ow_vfs_strikes(OW_VFS_LOOK, OW_VFS_OTHER)) {
         return SQLITE_IOERR_ACCESS;
     }
     const struct ow_disk_inode *inode = ow_disk_find(name);
@@ -311,8 +323,15 @@ void ow_vfs_reseed(uint64_t salt)
 void ow_vfs_arm(enum ow_vfs_fault fault, unsigned ops, int countdown)
 {
     vfs.armed = fault;
+    vfs.for_ever = false;
     vfs.ops = ops;
     vfs.countdown = countdown;
+}
+
+void ow_vfs_arm_for_ever(enum ow_vfs_fault fault, unsigned ops, int countdown)
+{
+    ow_vfs_arm(fault, ops, countdown);
+    vfs.for_ever = true;
 }
 
 void ow_vfs_disarm(void)
@@ -342,6 +361,12 @@ void ow_vfs_revive(void)
     vfs.armed = OW_VFS_NO_FAULT;
 }
 
+void ow_vfs_watch_syncs(void (*watch)(enum ow_vfs_file file, void *context), void *context)
+{
+    sync_watch = watch;
+    sync_watch_context = context;
+}
+
 void ow_vfs_set_full(bool full)
 {
     vfs.full = full;
@@ -365,6 +390,11 @@ uint64_t ow_vfs_changes(void)
 int ow_vfs_writes(enum ow_vfs_file file)
 {
     return vfs.writes[file];
+}
+
+bool ow_vfs_is_quiet(void)
+{
+    return vfs.quiet;
 }
 
 bool ow_vfs_is_synced(void)

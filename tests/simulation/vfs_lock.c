@@ -20,7 +20,7 @@ static int lock_of_others(const struct ow_disk_handle *handle)
 int ow_vfs_file_lock(sqlite3_file *file, int level)
 {
     struct ow_disk_handle *handle = ow_disk_handle_of(file);
-    if (ow_vfs_is_dead()) {
+    if (ow_vfs_strikes(OW_VFS_LOCK, handle->inode->file)) {
         return SQLITE_IOERR_LOCK;
     }
     if (handle->lock >= level) {
@@ -62,7 +62,7 @@ int ow_vfs_file_shm_map(sqlite3_file *file, int region, int bytes, int extend,
 {
     struct ow_disk_handle *handle = ow_disk_handle_of(file);
     *ret_memory = NULL;
-    if (ow_vfs_is_dead()) {
+    if (ow_vfs_strikes(OW_VFS_SHM, handle->inode->file)) {
         return SQLITE_IOERR_SHMMAP;
     }
     OW_INVARIANT(region < OW_DISK_SHM_REGIONS);
@@ -85,7 +85,7 @@ int ow_vfs_file_shm_lock(sqlite3_file *file, int first, int count, int flags)
         handle->shm_exclusive &= (uint16_t)~mask;
         return SQLITE_OK;
     }
-    if (ow_vfs_is_dead()) {
+    if (ow_vfs_strikes(OW_VFS_SHM, handle->inode->file)) {
         return SQLITE_IOERR_SHMLOCK;
     }
     const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;

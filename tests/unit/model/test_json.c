@@ -1,6 +1,10 @@
 #include "groups.h"
 #include "model/json.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static struct ow_arena arena;
 
 static int start(void **state)
@@ -228,6 +232,32 @@ static void json_canonical__ignored_index__leaves_its_neighbours(void **state)
     assert_string_equal(ow_buffer_cstr(&out), "{\"a\":[1,3],\"b\":[4]}");
 }
 
+/* As jansson asks for memory; how the process that asks for too much ends. */
+static void json_memory__ends__the_process_dies(void **state)
+{
+    enum { CAME_BACK = 100 };
+    (void)state;
+    json_malloc_t allocate = NULL;
+    json_free_t release = NULL;
+    json_get_alloc_funcs(&allocate, &release);
+    void *memory = allocate(1);
+    assert_non_null(memory);
+    release(memory);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit none = {0};
+        (void)setrlimit(RLIMIT_CORE, &none);
+        (void)close(STDERR_FILENO);
+        memory = allocate(SIZE_MAX / 4);
+        _exit(memory == NULL ? CAME_BACK : CAME_BACK + 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) &&
+                 WEXITSTATUS(status) >= CAME_BACK); /* sanitizers exit with 1 */
+}
+
 int ow_test_json(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -236,6 +266,7 @@ int ow_test_json(void)
         cmocka_unit_test(json_canonical__strings__escape_only_quotes_backslashes_and_controls),
         cmocka_unit_test(json_canonical__ignored_pointers__are_left_out_at_any_depth),
         cmocka_unit_test(json_canonical_value__each_type),
+        cmocka_unit_test(json_memory__ends__the_process_dies),
         cmocka_unit_test(json_parse__what_is_not_strict_json__is_refused),
         cmocka_unit_test(json_parse__deep_nesting__is_bounded),
         cmocka_unit_test(pointer_get__the_examples_of_rfc_6901),
