@@ -75,7 +75,7 @@ def main(test, chosen, repeat_names):
 
 class World:
     def __init__(self, chosen):
-        self.chosen, self.bootstrap = chosen, None
+        self.chosen, self.bootstrap, self.node = chosen, None, None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="onceward-test-"))
         self.machine_path = chosen.machine
 
@@ -88,7 +88,7 @@ class World:
             return
         from kafka import Kafka
         with Kafka() as node:
-            self.bootstrap = node.bootstrap
+            self.bootstrap, self.node = node.bootstrap, node
             yield
 
     def _own_topic_names(self):
