@@ -111,11 +111,11 @@ enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
 /* Likewise, and UNSAFE where the file has another name: its lock would be another, too. */
 enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, const char **ret_path,
                                    bool *ret_exists, struct ow_err *err);
-/* Whether both are names of one file; a link is one of its own. */
-/* What an errno of looking at, opening or making a file means: TEMPORARY where the disk, or room on
- * it, may come back (a full or read-only file system, an I/O error), so that a supervisor tries
- * again; else BAD_CONFIG. */
+/* What an errno of looking at, opening, making or locking a file means: TEMPORARY where the disk,
+ * or room on it, may come back (a full or read-only file system, an I/O error), so that a
+ * supervisor tries again; else BAD_CONFIG. */
 enum ow_status ow_store_path_status(int code);
+/* Whether both are names of one file; a link is one of its own. */
 bool ow_store_path_same(const char *one, const char *other);
 enum ow_status ow_store_path_create(const char *path, struct ow_err *err);
 

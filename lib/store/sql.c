@@ -1,5 +1,6 @@
 #include "store/sql.h"
 
+#include "store/internal.h"
 #include "store/seal_row.h"
 
 #include <inttypes.h>
@@ -22,9 +23,11 @@ enum ow_status ow_sql_open(struct ow_sql *sql, const char *path, enum ow_sql_mod
     enum ow_status status = OW_OK;
     if (code != SQLITE_OK) {
         const int system = sql->handle == NULL ? 0 : sqlite3_system_errno(sql->handle);
-        status = ow_fail(err, (code & 0xff) == SQLITE_IOERR ? OW_TEMPORARY : OW_FAILED,
-                         "cannot open store '%s': %s%s%s", path, sqlite3_errstr(code),
-                         system == 0 ? "" : ": ", system == 0 ? "" : strerrordesc_np(system));
+        const bool passing =
+            (code & 0xff) == SQLITE_IOERR || ow_store_path_status(system) == OW_TEMPORARY;
+        status = ow_fail(err, passing ? OW_TEMPORARY : OW_FAILED, "cannot open store '%s': %s%s%s",
+                         path, sqlite3_errstr(code), system == 0 ? "" : ": ",
+                         system == 0 ? "" : strerrordesc_np(system));
     } else {
         status = configure(sql, err);
     }

@@ -2,8 +2,32 @@
 
 #include "store/internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+/* What is written to a file without a name is lost with us; one that was put in its place has
+ * another past. One stat(2) a batch, which SQLite takes for a move where it fails. */
+static enum ow_status check_place(struct ow_store *store, struct ow_err *err)
+{
+    if (!ow_sql_has_moved(&store->sql)) {
+        return OW_OK;
+    }
+    struct stat status;
+    if (stat(store->path, &status) != 0 && ow_store_path_status(errno) == OW_TEMPORARY) {
+        return ow_fail(err, OW_TEMPORARY, "cannot look at store '%s': %s", store->path,
+                       strerrordesc_np(errno));
+    }
+    if (!ow_sql_has_moved(&store->sql)) {
+        return OW_OK; /* the disk's trouble is over */
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "the file of store '%s' was moved, deleted or replaced while it was in use; "
+                   "nothing was written since. Put it back, or start with the file that is to be "
+                   "used from now on (a restored backup: once with --restored)",
+                   store->path);
+}
 
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
 {
@@ -33,16 +57,7 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
                        epoch, batch, store->epoch, store->batch, store->path);
     }
     OW_ENSURE(world->next_ref > 0);
-    /* What is written to a file without a name is lost with us; one that was put in its place has
-     * another past. One stat(2) a batch. */
-    if (ow_sql_has_moved(&store->sql)) {
-        return ow_fail(err, OW_UNSAFE,
-                       "the file of store '%s' was moved, deleted or replaced while it was in use; "
-                       "nothing was written since. Put it back, or start with the file that is to "
-                       "be used from now on (a restored backup: once with --restored)",
-                       store->path);
-    }
-    return OW_OK;
+    return check_place(store, err);
 }
 
 enum ow_status ow_store_read(struct ow_store *store, struct ow_world *world, struct ow_err *err)

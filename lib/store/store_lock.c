@@ -106,7 +106,8 @@ enum ow_status ow_store_lock(const char *path, struct ow_arena *arena, int *ret_
             return ow_fail(err, OW_TEMPORARY,
                            "the store '%s' is in use by another process (pid %s)", path, pid);
         }
-        return ow_fail(err, OW_FAILED, "cannot lock '%s': %s", lock_path, strerrordesc_np(code));
+        return ow_fail(err, ow_store_path_status(code), "cannot lock '%s': %s", lock_path,
+                       strerrordesc_np(code));
     }
     read_line(fd, line);
     *ret_last = judge_line(line);

@@ -23,8 +23,8 @@ static const struct {
 
 enum ow_status ow_store_path_status(int code)
 {
-    static const int passing[] = {ENOSPC, EDQUOT, EROFS,  EIO,   EMFILE,
-                                  ENFILE, ENOMEM, EAGAIN, EINTR, ETIMEDOUT};
+    static const int passing[] = {ENOSPC, EDQUOT, EROFS, EIO,    EMFILE,   ENFILE,
+                                  ENOMEM, EAGAIN, EINTR, ENOLCK, ETIMEDOUT};
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
         if (code == passing[i]) {
             return OW_TEMPORARY;
