@@ -100,6 +100,7 @@ static enum ow_status open_store(struct run *run, const struct ow_kafka_options 
                                              .restored =
                                                  ow_invocation_has(run->invocation, "restored"),
                                              .clock = run->clock,
+                                             .wal_bytes = run->config.wal_bytes,
                                              .wait_owner = waits ? ow_run_standby_wait : NULL,
                                              .wait_context = &standby,
                                              .begins = tell_begin,

@@ -67,7 +67,7 @@ struct ow_store {
     int64_t batch;          /* number of the last one that was committed */
     int64_t next_ref;       /* as of that one */
     struct ow_hash_key hash_key;
-    int64_t bucket_claims, piece_claims;
+    int64_t bucket_claims, piece_claims, wal_bytes;
     struct ow_clock clock;
 
     struct ow_statement statements[OW_STATEMENT_COUNT];

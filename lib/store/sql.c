@@ -147,6 +147,26 @@ bool ow_sql_has_moved(const struct ow_sql *sql)
     return moved != 0;
 }
 
+int64_t ow_sql_wal_bytes(const struct ow_sql *sql)
+{
+    sqlite3_file *wal = NULL;
+    sqlite3_int64 bytes = 0;
+    const int code = sqlite3_file_control(sql->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (code != SQLITE_OK || wal == NULL || wal->pMethods == NULL ||
+        wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK) {
+        return 0; /* whatever is wrong with it the next transaction finds out */
+    }
+    return bytes;
+}
+
+enum ow_status ow_sql_wal_empty(struct ow_sql *sql, bool *ret_done, struct ow_err *err)
+{
+    int64_t busy = 0;
+    OW_TRY(ow_sql_query_i64(sql, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err));
+    *ret_done = busy == 0;
+    return OW_OK;
+}
+
 bool ow_sql_in_transaction(const struct ow_sql *sql)
 {
     return sqlite3_get_autocommit(sql->handle) == 0;

@@ -29,6 +29,31 @@ static enum ow_status check_place(struct ow_store *store, struct ow_err *err)
                    store->path);
 }
 
+/*
+ * The write-ahead log begins anew only when nobody reads an old state; readers that overlap, each
+ * of them short, make it grow as well as one that stays. So where it is too large all of them are
+ * waited for: new ones meanwhile read what was written back. One who does not end is waited for
+ * like room on the disk.
+ */
+static enum ow_status bound_wal(struct ow_store *store, struct ow_err *err)
+{
+    const int64_t bytes = ow_sql_wal_bytes(&store->sql);
+    if (bytes <= store->wal_bytes) {
+        return OW_OK;
+    }
+    bool done = false;
+    OW_TRY(ow_sql_wal_empty(&store->sql, &done, err));
+    if (done) {
+        return OW_OK;
+    }
+    return ow_fail(err, OW_STORE_FULL,
+                   "the write-ahead log '%s-wal' has grown to %" PRId64
+                   " MiB (limits.wal_bytes), and cannot be written back while somebody reads an "
+                   "old state of the store: end what has it open (a query, a shell in a "
+                   "transaction)",
+                   store->path, bytes >> 20);
+}
+
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
 {
     OW_REQUIRE(!ow_sql_in_transaction(&store->sql));
@@ -37,6 +62,7 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
         return ow_fail(err, OW_STORE_UNKNOWN,
                        "the store failed before, and what it holds is not known");
     }
+    OW_TRY(bound_wal(store, err));
     /* IMMEDIATE: a read that is upgraded to a write later can find that somebody else wrote in
      * between. */
     OW_TRY(ow_sql_exec(&store->sql, "BEGIN IMMEDIATE", err));
