@@ -64,9 +64,12 @@ def fills_up(worker, disk, admin, chance, counts, rounds):
         filled(worker, disk, chance.choice((0, 0, chance.randrange(1 << 22))))
         hold_s = 1.5 * service.POLL_MS / 1000 if number == 0 else chance.uniform(0.1, 1.5)
         must_wait(worker, admin, hold_s)
+        if number == 0:
+            worker.says("event=paused reason=store")        # it polls on, and takes no more
         disk.free()
         counts.fills += 1
         counts.held_s += hold_s
+    worker.says("event=resumed reason=store")
     worker.goes_on("after the disk was full")
     must_have_waited(worker)
 
