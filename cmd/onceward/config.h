@@ -28,7 +28,7 @@ struct ow_config {
     struct ow_kafka_property *properties; /* secrets read from their files already */
     size_t property_count;
     /* limits */
-    int64_t record_bytes, batch_rows, batch_bytes, batch_ms, decode_threads, watchdog_ms;
+    int64_t record_bytes, batch_rows, batch_bytes, batch_ms, decode_threads, watchdog_ms, wal_bytes;
     /* claims */
     int64_t claim_skew_ms;
     int64_t claim_backups_ms; /* 0: not given */

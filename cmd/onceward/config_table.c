@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/parse.h"
 #include "config.h"
+#include "engine/watchdog.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -134,9 +135,14 @@ static const struct ow_option limits_members[] = {
     OW_OPTION("batch_ms", INTEGER, .min = 1, .max = 10000, .fallback = "250",
               .unit = "milliseconds", .bind = OW_BIND(struct ow_config, batch_ms),
               .text = "Transactions that take longer make the next ones smaller."),
-    OW_OPTION("decode_threads", INTEGER, .min = 1, .max = 64, .fallback = "2", .unit = "threads",
-              .bind = OW_BIND(struct ow_config, decode_threads),
+    OW_OPTION("decode_threads", INTEGER, .min = 1, .max = OW_WATCHDOG_DECODE_MAX, .fallback = "2",
+              .unit = "threads", .bind = OW_BIND(struct ow_config, decode_threads),
               .text = "How many threads read records as events."),
+    OW_OPTION("wal_bytes", INTEGER, .min = INT64_C(128) << 20, .max = INT64_C(1) << 40,
+              .fallback = "1073741824", .unit = "bytes",
+              .bind = OW_BIND(struct ow_config, wal_bytes),
+              .text = "How far the write-ahead log may grow while somebody reads an old state of "
+                      "the store; then nothing is applied until that has ended."),
     OW_OPTION("watchdog", DURATION, .min = 0, .max = INT64_C(86400000), .fallback = "5m",
               .bind = OW_BIND(struct ow_config, watchdog_ms),
               .text = "How long a thread may stand still (a disk that does not answer) before the "

@@ -23,6 +23,11 @@
 /* Records between the poll thread and the store: some batches' worth, whatever their sizes are. */
 #define OW_RING_BYTES_MAX (INT64_C(64) << 20)
 
+/* SQLite writes the write-ahead log back at 64 MiB, and begins it anew once nobody reads an old
+ * state. Somebody who does makes it grow: up to here that is borne (a query of a minute in full
+ * work), and recovery after a kill reads no more than that. */
+#define OW_WAL_BYTES_DEFAULT (INT64_C(1) << 30)
+
 /* A bucket is sealed at so many claims, or, in a large store, at a share of all: small ones are
  * written faster, few ones are told apart with fewer bits (ARCHITECTURE 43). */
 #define OW_BUCKET_CLAIMS 100000

@@ -81,24 +81,27 @@ static enum ow_status apply_chunks(struct ow_worker *worker, struct ow_chunk *co
  * are to stop. */
 static bool wait_retry(struct ow_worker *worker, int *retry_ms, const struct ow_err *err)
 {
+    const struct ow_clock *clock = &worker->apply.options.clock;
+    int64_t now_ns = ow_clock_elapsed_ns(clock);
+    /* By the clock: each chunk that is submitted or decoded meanwhile ends a wait for a change. */
+    const int64_t until_ns = now_ns + (int64_t)*retry_ms * 1000000;
     if (worker->retrying_since_ns == 0) {
-        worker->retrying_since_ns = ow_clock_elapsed_ns(&worker->apply.options.clock);
+        worker->retrying_since_ns = now_ns;
     }
     ow_log(OW_LOG_ERROR, "store_retry", "retry_ms=%d error=\"%s\"", *retry_ms, err->text);
-    int left_ms = *retry_ms;
-    while (left_ms > 0 && !worker->stopping) {
+    while (now_ns < until_ns && !worker->stopping) {
         ow_pulse_beat(worker->apply.options.pulse, "waiting for room on the disk");
-        int step_ms = left_ms < OW_WORKER_IDLE_MS ? left_ms : OW_WORKER_IDLE_MS;
         if (ow_jobs_any(&worker->jobs)) {
             /* A backup to another disk, say, is just what is wanted now. */
-            step_ms = OW_JOB_SLICE_MS;
             ow_worker_unlock(worker);
             (void)ow_jobs_step(&worker->jobs, &worker->apply);
             ow_worker_lock(worker);
         } else {
-            ow_worker_wait_change(worker, step_ms);
+            const int64_t left_ms = (until_ns - now_ns + 999999) / 1000000;
+            ow_worker_wait_change(worker,
+                                  left_ms < OW_WORKER_IDLE_MS ? (int)left_ms : OW_WORKER_IDLE_MS);
         }
-        left_ms -= step_ms;
+        now_ns = ow_clock_elapsed_ns(clock);
     }
     *retry_ms = *retry_ms * 2 < RETRY_MS_MAX ? *retry_ms * 2 : RETRY_MS_MAX;
     return !worker->stopping;

@@ -67,7 +67,7 @@ struct ow_store {
     int64_t batch;          /* number of the last one that was committed */
     int64_t next_ref;       /* as of that one */
     struct ow_hash_key hash_key;
-    int64_t bucket_claims, piece_claims;
+    int64_t bucket_claims, piece_claims, wal_bytes;
     struct ow_clock clock;
 
     struct ow_statement statements[OW_STATEMENT_COUNT];
@@ -111,6 +111,10 @@ enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
 /* Likewise, and UNSAFE where the file has another name: its lock would be another, too. */
 enum ow_status ow_store_path_check(const char *path, struct ow_arena *arena, const char **ret_path,
                                    bool *ret_exists, struct ow_err *err);
+/* What an errno of looking at, opening, making or locking a file means: TEMPORARY where the disk,
+ * or room on it, may come back (a full or read-only file system, an I/O error), so that a
+ * supervisor tries again; else BAD_CONFIG. */
+enum ow_status ow_store_path_status(int code);
 /* Whether both are names of one file; a link is one of its own. */
 bool ow_store_path_same(const char *one, const char *other);
 enum ow_status ow_store_path_create(const char *path, struct ow_err *err);

@@ -1,5 +1,6 @@
 #include "store/sql.h"
 
+#include "store/internal.h"
 #include "store/seal_row.h"
 
 #include <inttypes.h>
@@ -22,9 +23,11 @@ enum ow_status ow_sql_open(struct ow_sql *sql, const char *path, enum ow_sql_mod
     enum ow_status status = OW_OK;
     if (code != SQLITE_OK) {
         const int system = sql->handle == NULL ? 0 : sqlite3_system_errno(sql->handle);
-        status = ow_fail(err, (code & 0xff) == SQLITE_IOERR ? OW_TEMPORARY : OW_FAILED,
-                         "cannot open store '%s': %s%s%s", path, sqlite3_errstr(code),
-                         system == 0 ? "" : ": ", system == 0 ? "" : strerrordesc_np(system));
+        const bool passing =
+            (code & 0xff) == SQLITE_IOERR || ow_store_path_status(system) == OW_TEMPORARY;
+        status = ow_fail(err, passing ? OW_TEMPORARY : OW_FAILED, "cannot open store '%s': %s%s%s",
+                         path, sqlite3_errstr(code), system == 0 ? "" : ": ",
+                         system == 0 ? "" : strerrordesc_np(system));
     } else {
         status = configure(sql, err);
     }
@@ -142,6 +145,26 @@ bool ow_sql_has_moved(const struct ow_sql *sql)
     int moved = 0; /* stays so where the file system below does not know */
     (void)sqlite3_file_control(sql->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     return moved != 0;
+}
+
+int64_t ow_sql_wal_bytes(const struct ow_sql *sql)
+{
+    sqlite3_file *wal = NULL;
+    sqlite3_int64 bytes = 0;
+    const int code = sqlite3_file_control(sql->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (code != SQLITE_OK || wal == NULL || wal->pMethods == NULL ||
+        wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK) {
+        return 0; /* whatever is wrong with it the next transaction finds out */
+    }
+    return bytes;
+}
+
+enum ow_status ow_sql_wal_empty(struct ow_sql *sql, bool *ret_done, struct ow_err *err)
+{
+    int64_t busy = 0;
+    OW_TRY(ow_sql_query_i64(sql, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, err));
+    *ret_done = busy == 0;
+    return OW_OK;
 }
 
 bool ow_sql_in_transaction(const struct ow_sql *sql)

@@ -50,6 +50,11 @@ enum ow_status ow_sql_query_i64(struct ow_sql *sql, const char *text, int64_t *r
 bool ow_sql_is_foreign(const struct ow_sql *sql);
 /* Whether the file is no longer under the name that it was opened by. */
 bool ow_sql_has_moved(const struct ow_sql *sql);
+/* How large the file of the write-ahead log is. */
+int64_t ow_sql_wal_bytes(const struct ow_sql *sql);
+/* Writes the whole log back and empties its file; *ret_done is false where somebody reads an old
+ * state for longer than we wait (5 s). Not within a transaction. */
+enum ow_status ow_sql_wal_empty(struct ow_sql *sql, bool *ret_done, struct ow_err *err) OW_MUST_USE;
 /* Whether a transaction is open. */
 bool ow_sql_in_transaction(const struct ow_sql *sql);
 /* COMMIT: durable where OK. STORE_FULL: rolled back; anything else: STORE_UNKNOWN. */

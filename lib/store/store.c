@@ -3,8 +3,57 @@
 #include "base/failpoint.h"
 #include "store/internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+/* What is written to a file without a name is lost with us; one that was put in its place has
+ * another past. One stat(2) a batch, which SQLite takes for a move where it fails. */
+static enum ow_status check_place(struct ow_store *store, struct ow_err *err)
+{
+    if (!ow_sql_has_moved(&store->sql)) {
+        return OW_OK;
+    }
+    struct stat status;
+    if (stat(store->path, &status) != 0 && ow_store_path_status(errno) == OW_TEMPORARY) {
+        return ow_fail(err, OW_TEMPORARY, "cannot look at store '%s': %s", store->path,
+                       strerrordesc_np(errno));
+    }
+    if (!ow_sql_has_moved(&store->sql)) {
+        return OW_OK; /* the disk's trouble is over */
+    }
+    return ow_fail(err, OW_UNSAFE,
+                   "the file of store '%s' was moved, deleted or replaced while it was in use; "
+                   "nothing was written since. Put it back, or start with the file that is to be "
+                   "used from now on (a restored backup: once with --restored)",
+                   store->path);
+}
+
+/*
+ * The write-ahead log begins anew only when nobody reads an old state; readers that overlap, each
+ * of them short, make it grow as well as one that stays. So where it is too large all of them are
+ * waited for: new ones meanwhile read what was written back. One who does not end is waited for
+ * like room on the disk.
+ */
+static enum ow_status bound_wal(struct ow_store *store, struct ow_err *err)
+{
+    const int64_t bytes = ow_sql_wal_bytes(&store->sql);
+    if (bytes <= store->wal_bytes) {
+        return OW_OK;
+    }
+    bool done = false;
+    OW_TRY(ow_sql_wal_empty(&store->sql, &done, err));
+    if (done) {
+        return OW_OK;
+    }
+    return ow_fail(err, OW_STORE_FULL,
+                   "the write-ahead log '%s-wal' has grown to %" PRId64
+                   " MiB (limits.wal_bytes), and cannot be written back while somebody reads an "
+                   "old state of the store: end what has it open (a query, a shell in a "
+                   "transaction)",
+                   store->path, bytes >> 20);
+}
 
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
 {
@@ -14,6 +63,7 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
         return ow_fail(err, OW_STORE_UNKNOWN,
                        "the store failed before, and what it holds is not known");
     }
+    OW_TRY(bound_wal(store, err));
     /* IMMEDIATE: a read that is upgraded to a write later can find that somebody else wrote in
      * between. */
     OW_TRY(ow_sql_exec(&store->sql, "BEGIN IMMEDIATE", err));
@@ -34,16 +84,7 @@ enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, st
                        epoch, batch, store->epoch, store->batch, store->path);
     }
     OW_ENSURE(world->next_ref > 0);
-    /* What is written to a file without a name is lost with us; one that was put in its place has
-     * another past. One stat(2) a batch. */
-    if (ow_sql_has_moved(&store->sql)) {
-        return ow_fail(err, OW_UNSAFE,
-                       "the file of store '%s' was moved, deleted or replaced while it was in use; "
-                       "nothing was written since. Put it back, or start with the file that is to "
-                       "be used from now on (a restored backup: once with --restored)",
-                       store->path);
-    }
-    return OW_OK;
+    return check_place(store, err);
 }
 
 enum ow_status ow_store_read(struct ow_store *store, struct ow_world *world, struct ow_err *err)

@@ -30,6 +30,7 @@ struct ow_store_options {
     bool restored; /* the file may be a backup: it is known to be older than what was made of it */
     int64_t bucket_claims; /* a bucket is sealed when it has that many; 0: OW_BUCKET_CLAIMS */
     int64_t piece_claims;  /* a filter is built of pieces of about so many; 0: OW_PIECE_CLAIMS */
+    int64_t wal_bytes;     /* where the write-ahead log ends growing; 0: OW_WAL_BYTES_DEFAULT */
     /*
      * Another process owns the store; why says which. Waits a little and returns true: it is tried
      * again; false: _open fails with TEMPORARY, as it does at once where this is NULL.

@@ -91,8 +91,8 @@ enum ow_status ow_store_lock(const char *path, struct ow_arena *arena, int *ret_
     const char *lock_path = ow_arena_printf(arena, "%s.lock", path);
     const int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0) {
-        return ow_fail(err, OW_BAD_CONFIG, "cannot open lock file '%s': %s", lock_path,
-                       strerrordesc_np(errno));
+        return ow_fail(err, ow_store_path_status(errno), "cannot open lock file '%s': %s",
+                       lock_path, strerrordesc_np(errno));
     }
     char line[LINE_BYTES];
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -106,7 +106,8 @@ enum ow_status ow_store_lock(const char *path, struct ow_arena *arena, int *ret_
             return ow_fail(err, OW_TEMPORARY,
                            "the store '%s' is in use by another process (pid %s)", path, pid);
         }
-        return ow_fail(err, OW_FAILED, "cannot lock '%s': %s", lock_path, strerrordesc_np(code));
+        return ow_fail(err, ow_store_path_status(code), "cannot lock '%s': %s", lock_path,
+                       strerrordesc_np(code));
     }
     read_line(fd, line);
     *ret_last = judge_line(line);

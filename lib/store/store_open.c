@@ -64,6 +64,7 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     OW_REQUIRE(options->path != NULL);
     OW_REQUIRE(options->bucket_claims >= 0);
     OW_REQUIRE(options->piece_claims >= 0);
+    OW_REQUIRE(options->wal_bytes >= 0);
     struct ow_store *store = calloc(1, sizeof(*store));
     if (store == NULL) {
         OW_IMPOSSIBLE("out of memory");
@@ -75,6 +76,7 @@ enum ow_status ow_store_open(const struct ow_store_options *options, struct ow_m
     store->clock = options->clock;
     store->bucket_claims = options->bucket_claims == 0 ? OW_BUCKET_CLAIMS : options->bucket_claims;
     store->piece_claims = options->piece_claims == 0 ? OW_PIECE_CLAIMS : options->piece_claims;
+    store->wal_bytes = options->wal_bytes == 0 ? OW_WAL_BYTES_DEFAULT : options->wal_bytes;
     enum ow_status status = open_file(store, options, err);
     if (status == OW_OK) {
         status = take_over(store, options, machines, err);

@@ -21,6 +21,18 @@ static const struct {
     {"9p",   0x01021997},
 };
 
+enum ow_status ow_store_path_status(int code)
+{
+    static const int passing[] = {ENOSPC, EDQUOT, EROFS, EIO,    EMFILE,   ENFILE,
+                                  ENOMEM, EAGAIN, EINTR, ENOLCK, ETIMEDOUT};
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        if (code == passing[i]) {
+            return OW_TEMPORARY;
+        }
+    }
+    return OW_BAD_CONFIG;
+}
+
 static enum ow_status split(const char *path, struct ow_arena *arena, const char **ret_folder,
                             const char **ret_name, struct ow_err *err)
 {
@@ -67,14 +79,14 @@ enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
     struct stat status;
     const bool exists = stat(path, &status) == 0;
     if (!exists && errno != ENOENT) {
-        return ow_fail(err, OW_BAD_CONFIG, "cannot look at store '%s': %s", path,
+        return ow_fail(err, ow_store_path_status(errno), "cannot look at store '%s': %s", path,
                        strerrordesc_np(errno));
     }
     if (exists && !S_ISREG(status.st_mode)) {
         return ow_fail(err, OW_BAD_CONFIG, "the store '%s' must be a file", path);
     }
     if (exists && realpath(path, resolved) == NULL) {
-        return ow_fail(err, OW_FAILED, "cannot resolve store '%s': %s", path,
+        return ow_fail(err, ow_store_path_status(errno), "cannot resolve store '%s': %s", path,
                        strerrordesc_np(errno));
     }
     const char *whole = exists ? ow_arena_text(arena, ow_slice_of(resolved)) : path;
@@ -83,7 +95,7 @@ enum ow_status ow_store_path_resolve(const char *path, struct ow_arena *arena,
     OW_TRY(split(whole, arena, &folder, &name, err));
     if (!exists) {
         if (realpath(folder, resolved) == NULL) {
-            return ow_fail(err, OW_BAD_CONFIG,
+            return ow_fail(err, ow_store_path_status(errno),
                            "the directory '%s' of store '%s' cannot be used: %s", folder, path,
                            strerrordesc_np(errno));
         }
@@ -133,7 +145,7 @@ enum ow_status ow_store_path_create(const char *path, struct ow_err *err)
      */
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0) {
-        return ow_fail(err, OW_BAD_CONFIG, "cannot create store '%s': %s", path,
+        return ow_fail(err, ow_store_path_status(errno), "cannot create store '%s': %s", path,
                        strerrordesc_np(errno));
     }
     (void)close(

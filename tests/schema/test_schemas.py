@@ -35,7 +35,7 @@ CONFIG = {
               "properties": {"bootstrap.servers": "127.0.0.1:9092", "queued.min.messages": 1000, "sasl.password_file": "pw"}},
     "machines": ["orders.yaml"],
     "admin": {"listen": "127.0.0.1:8470"},
-    "limits": {"record_bytes": 1048576, "batch_rows": 4096, "batch_bytes": 8388608, "batch_ms": 250, "decode_threads": 2},
+    "limits": {"record_bytes": 1048576, "batch_rows": 4096, "batch_bytes": 8388608, "batch_ms": 250, "decode_threads": 2, "wal_bytes": 1073741824},
     "claims": {"skew": "24h", "backups": "30d", "strict": False},
     "log": {"level": "info"},
 }

@@ -93,6 +93,7 @@ enum ow_status ow_fixture_try_open(struct ow_fixture *fixture)
         .clock = ow_clock_manual(&fixture->clock),
         .bucket_claims = fixture->bucket_claims,
         .piece_claims = fixture->piece_claims,
+        .wal_bytes = fixture->wal_bytes,
     };
     return ow_store_open(&options, &fixture->machines, &fixture->store, &fixture->err);
 }

@@ -12,7 +12,7 @@ struct ow_fixture {
     char folder[64];
     char path[96];
     const char *hash_key_file;
-    int64_t bucket_claims, piece_claims;
+    int64_t bucket_claims, piece_claims, wal_bytes;
     struct ow_machines machines;
     struct ow_clock_manual clock;
     struct ow_store *store;

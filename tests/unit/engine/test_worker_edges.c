@@ -128,6 +128,33 @@ static void disk_full__for_a_while__is_waited_out(void **state)
     assert_int_equal(ow_worker_totals(worker).counts[OW_OUTCOME_APPLIED], 8);
 }
 
+/* Each chunk that is submitted or decoded wakes the apply thread up. */
+static void disk_full__while_chunks_arrive__is_not_tried_sooner(void **state)
+{
+    (void)state;
+    const struct ow_worker_options options = options_of(2);
+    start_worker(&options);
+    assign(OW_RESUME_START, 0);
+    assert_true(ow_worker_drain(worker, 60000));
+    struct ow_fault once = disk_full;
+    once.for_ever = false;
+    ow_fault_arm(&once);
+    submit_story(0, 0);
+    wait_for_retry();
+    const int64_t since_ns = ow_worker_retrying_since_ns(worker);
+    for (int64_t i = 1; i <= 7; i++) {
+        submit_story(i, i);
+        sleep_ms(2);
+    }
+    while (ow_worker_totals(worker).records == 0) {
+        sleep_ms(1);
+    }
+    const int64_t now_ns = ow_clock_elapsed_ns(&options.apply.clock);
+    assert_in_range((now_ns - since_ns) / 1000000, 99, INT64_MAX);
+    assert_true(ow_fault_disarm());
+    assert_true(ow_worker_drain(worker, 60000));
+}
+
 static void disk_full__told_to_stop__leaves_the_batch_to_the_next_start(void **state)
 {
     (void)state;
@@ -437,6 +464,7 @@ int ow_test_worker_edges(void)
 {
     static const struct CMUnitTest tests[] = {
         WITH_STORE(disk_full__for_a_while__is_waited_out),
+        WITH_STORE(disk_full__while_chunks_arrive__is_not_tried_sooner),
         WITH_STORE(disk_full__told_to_stop__leaves_the_batch_to_the_next_start),
         WITH_STORE(disk_full__without_threads__is_said),
         WITH_STORE(deadline__while_the_disk_is_full__waits),

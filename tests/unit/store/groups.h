@@ -33,5 +33,6 @@ int ow_test_verify(void);
 int ow_test_verify_edits(void);
 int ow_test_verify_live(void);
 int ow_test_verify_topic(void);
+int ow_test_wal(void);
 
 #endif

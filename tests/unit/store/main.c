@@ -22,6 +22,7 @@ int main(void)
     failed += ow_test_prune();
     failed += ow_test_prune_clock();
     failed += ow_test_moved();
+    failed += ow_test_wal();
     failed += ow_test_two_writers();
     failed += ow_test_entity();
     failed += ow_test_quarantine();

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +94,23 @@ static void store_open__while_open__is_temporary_and_names_the_owner(void **stat
     expect_failure(fixture, OW_TEMPORARY, "in use by another process (pid ");
     fixture->store = owner;
     assert_int_equal(ow_store_epoch(owner), 1);
+}
+
+/* Like a full or a read-only disk: a supervisor is to try again, as it does not with BAD_CONFIG. */
+static void store_open__without_a_descriptor_left__is_temporary(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next_fd = dup(STDIN_FILENO);
+    assert_true(next_fd >= 0 && close(next_fd) == 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)next_fd, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const enum ow_status got = ow_fixture_try_open(fixture);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(got, OW_TEMPORARY);
+    assert_non_null(strstr(fixture->err.text, "cannot open lock file '"));
+    ow_fixture_open(fixture);
 }
 
 static void store_open__through_a_link__meets_the_same_lock(void **state)
@@ -329,6 +347,7 @@ int ow_test_open(void)
         TEST(store_open__new_file__has_id_epoch_and_tables),
         TEST(store_open__again__keeps_id_and_key_and_raises_the_epoch),
         TEST(store_open__while_open__is_temporary_and_names_the_owner),
+        TEST(store_open__without_a_descriptor_left__is_temporary),
         TEST(store_open__through_a_link__meets_the_same_lock),
         TEST(store_open__hard_link__is_unsafe),
         TEST(store_open__missing_folder__says_so),
