@@ -16,6 +16,12 @@ struct setting {
  * strategy is free. */
 enum { VERSION_STRATEGY_FREE = 0x020a01ff };
 
+/*
+ * fetch.max.bytes: one fetch response is decompressed before any limit of the queue is looked at,
+ * and packed records may be some 250 times as large: measured with lz4 and 8 MiB, 860 MiB of
+ * memory; with 1 MiB, 340. A megabyte at a time is still far more than is drained, and a larger
+ * record comes all the same.
+ */
 static const struct setting settings[] = {
     {"enable.auto.commit",            "false",          true,
      "offsets are committed only after the store's own commit"                                                       },
@@ -43,12 +49,6 @@ static const struct setting settings[] = {
   */
     {"queued.min.messages",           "100000",         false, NULL                                                  },
     {"queued.max.messages.kbytes",    "65536",          false, NULL                                                  },
- /*
-  * One fetch response is decompressed before any limit of the queue is looked at, and packed
-  * records   may be some 250 times as large: measured with lz4 and 8 MiB, 860 MiB of memory; with
-  * 1 MiB, 340.   A megabyte at a time is still far more than is drained, and a larger record comes
-  * all the same.
-  */
     {"fetch.max.bytes",               "1048576",        false, NULL                                                  },
     {"max.partition.fetch.bytes",     "1048576",        false, NULL                                                  },
  /* ≥ fetch.max.bytes + 512, and the cap for decompressed zstd batches: too small and a batch is

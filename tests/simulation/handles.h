@@ -1,5 +1,6 @@
 /*
- * handles: a hand on each connection that SQLite opens while the disk is not quiet: the worker's is tuned and looked through.
+ * handles: a hand on each connection that SQLite opens while the disk is not quiet: the worker's is
+ * tuned and looked through.
  *
  * Threads: one. Memory: static.
  */
