@@ -48,7 +48,8 @@ struct ow_kafka_member {
 
     rd_kafka_topic_partition_list_t *assigned; /* as assign() was told; NULL: nothing */
     bool paused;
-    atomic_bool interrupted; /* a connection was closed since the assignment was taken */
+    atomic_bool interrupted; /* a connection was closed, or a partition was not
+                                fetched, since the assignment was taken */
 
     uint32_t assignment; /* counts (un)assign calls */
 

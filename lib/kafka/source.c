@@ -97,6 +97,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct ow_kafka_member *member = rd_kafka_opaque(rk);
+    if (strcmp(facility, "BROKERUA") == 0) { /* "broker unavailable": see ask_for_topic_lines */
+        atomic_store(&member->interrupted, true);
+    }
     enum { SYSLOG_ERR = 3, SYSLOG_WARNING = 4, SYSLOG_DEBUG = 7 };
     enum ow_log_level to = level <= SYSLOG_ERR       ? OW_LOG_ERROR
                            : level <= SYSLOG_WARNING ? OW_LOG_WARN
@@ -165,6 +168,23 @@ static struct ow_kafka_member *create(const struct ow_kafka_options *options)
     return member;
 }
 
+/*
+ * What a fetch says of a single partition (its topic is gone, another broker leads it) is tried
+ * again without a word, but for a line of this kind: and a topic may be made anew before any answer
+ * of the brokers lacks it. The lines are few: of what begins and ends, not of records.
+ */
+static void ask_for_topic_lines(rd_kafka_conf_t *conf)
+{
+    char asked[512] = "";
+    size_t size = sizeof(asked);
+    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "debug", asked, &size);
+    OW_INVARIANT(result == RD_KAFKA_CONF_OK);
+    char contexts[sizeof(asked) + sizeof(",topic")];
+    (void)snprintf(contexts, sizeof(contexts), "%s%stopic", asked, asked[0] == '\0' ? "" : ",");
+    result = rd_kafka_conf_set(conf, "debug", contexts, NULL, 0);
+    OW_INVARIANT(result == RD_KAFKA_CONF_OK);
+}
+
 static enum ow_status connect_client(struct ow_kafka_member *member,
                                      const struct ow_kafka_options *options, struct ow_err *err)
 {
@@ -174,6 +194,7 @@ static enum ow_status connect_client(struct ow_kafka_member *member,
         rd_kafka_conf_destroy(conf);
         return status;
     }
+    ask_for_topic_lines(conf);
     rd_kafka_conf_set_opaque(conf, member);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, ow_kafka_commits_answered);

@@ -284,6 +284,24 @@ static void poll__after_a_connection_was_closed__says_so_until_assigned_anew(voi
     assert_false(event.interrupted);
 }
 
+static void poll__after_a_fetch_that_was_refused__says_so_until_assigned_anew(void **state)
+{
+    (void)state;
+    assign("numbers", 0, NUMBERS - 1);
+    assert_true(wait_for(OW_SOURCE_END, PATIENCE_MS));
+    assert_false(event.interrupted);
+    ow_kafka_mock_refuse_fetch(mock);
+    const struct ow_kafka_member *member = (const struct ow_kafka_member *)source;
+    const int64_t until_ns = ow_clock_elapsed_ns(&system_clock) + (int64_t)PATIENCE_MS * 1000000;
+    while (!atomic_load(&member->interrupted) && ow_clock_elapsed_ns(&system_clock) < until_ns) {
+        (void)wait_for(OW_SOURCE_RECORD, 50);
+    }
+    assert_true(atomic_load(&member->interrupted));
+    assign("numbers", 0, 0);
+    assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
+    assert_false(event.interrupted);
+}
+
 static void bounds__are_the_first_offset_and_the_one_behind_the_last(void **state)
 {
     (void)state;
@@ -449,6 +467,7 @@ int ow_test_source(void)
         cmocka_unit_test(commit__with_metadata__comes_back),
         cmocka_unit_test(commit__without_waiting__ends_at_the_newest),
         cmocka_unit_test(poll__broker_away__talks_once_and_tells_the_end_of_it),
+        cmocka_unit_test(poll__after_a_fetch_that_was_refused__says_so_until_assigned_anew),
         cmocka_unit_test(poll__after_a_connection_was_closed__says_so_until_assigned_anew),
         cmocka_unit_test(poll__fenced__is_temporary_and_close_comes_back),
         cmocka_unit_test(poll__other_fatal_errors__are_failures_that_name_the_error),
