@@ -209,10 +209,6 @@ static enum ow_status plan_partition(const struct ow_consume_options *options,
     *fetch = *committed;
     fetch->offset = assigned->check_anchor ? assigned->offset - 1 : assigned->offset;
     *ret_end = question.high;
-    ow_log(OW_LOG_INFO, "assigned",
-           "topic=%s partition=%d offset=%lld by=%s committed=%lld end=%lld", assigned->topic,
-           (int)assigned->partition, (long long)assigned->offset, ow_resume_text(assigned->resume),
-           (long long)assigned->committed, (long long)question.high);
     return OW_OK;
 }
 

@@ -40,8 +40,9 @@ struct ow_tracked *ow_consume_find(struct ow_consumer *consumer, const struct ow
     return NULL;
 }
 
-void ow_consume_beat(const struct ow_consumer *consumer, const char *doing)
+void ow_consume_beat(struct ow_consumer *consumer, const char *doing)
 {
+    ow_consume_look(consumer);
     ow_pulse_beat(ow_watchdog_poll(consumer->options->watchdog), doing);
 }
 
@@ -54,7 +55,7 @@ static struct ow_chunk *take_chunk(struct ow_consumer *consumer)
     return consumer->chunk;
 }
 
-static void submit_chunk(struct ow_consumer *consumer)
+void ow_consume_submit_chunk(struct ow_consumer *consumer)
 {
     if (consumer->chunk != NULL && (consumer->chunk->count > 0 || consumer->chunk->end_count > 0)) {
         ow_worker_submit(consumer->worker, consumer->chunk);
@@ -96,7 +97,7 @@ static enum ow_status take_note(struct ow_consumer *consumer, struct ow_suspect_
         notes->place.offset = offset;
     }
     if (!ow_chunk_takes(consumer->chunk, care)) {
-        submit_chunk(consumer);
+        ow_consume_submit_chunk(consumer);
         OW_TRY(ow_consume_wait_chunk(consumer, err));
     }
     if (consumer->chunk != NULL) {
@@ -119,10 +120,11 @@ static enum ow_status take_record(struct ow_consumer *consumer, const struct ow_
     }
     OW_FAILPOINT(POLL_NOTED);
     tracked->seen = record->offset + 1;
-    consumer->heard_ns = ow_consume_elapsed_ns(consumer);
+    consumer->heard_ns = consumer->looked_ns;
     struct ow_record copy = *record;
     copy.via = OW_VIA_KAFKA;
     copy.for_anchor = record->offset < tracked->first;
+    consumer->moved = consumer->moved || !copy.for_anchor;
     ow_chunk_add(consumer->chunk, &copy);
     return OW_OK;
 }
@@ -133,24 +135,24 @@ static void take_end(struct ow_consumer *consumer, const struct ow_record *end)
     if (!consumer->assigned || tracked == NULL) {
         return;
     }
-    consumer->heard_ns = ow_consume_elapsed_ns(consumer);
+    consumer->heard_ns = consumer->looked_ns;
     if (end->offset > tracked->seen) {
         tracked->seen = end->offset;
     }
     (void)ow_chunk_add_end(consumer->chunk, end);
-    submit_chunk(consumer);
+    ow_consume_submit_chunk(consumer);
 }
 
 /*
  * Back-pressure. A full ring is normal while the store is the slower side, and it empties within a
  * batch's time, so it is waited for; pausing throws away what librdkafka has fetched and stalls it
  * for most of a second, so it is for a store that stands still. Heartbeats have a thread of their
- * own meanwhile.
+ * own meanwhile. What was paused is assigned once more (consume_doubt.c).
  */
 static enum ow_status make_room(struct ow_consumer *consumer, struct ow_err *err)
 {
     if (consumer->chunk != NULL && ow_chunk_is_full(consumer->chunk)) {
-        submit_chunk(consumer);
+        ow_consume_submit_chunk(consumer);
     }
     const int64_t patience_ms = consumer->paused ? ROOM_MS : PAUSE_AFTER_MS;
     const int64_t until_ns = ow_consume_elapsed_ns(consumer) + patience_ms * 1000000;
@@ -161,16 +163,7 @@ static enum ow_status make_room(struct ow_consumer *consumer, struct ow_err *err
         (void)ow_worker_wait_room(consumer->worker, ROOM_MS);
     }
     if (consumer->chunk == NULL && !consumer->paused && consumer->assigned) {
-        consumer->paused = true;
-        ow_log(OW_LOG_DEBUG, "paused", "reason=store");
-        return consumer->source->ops->pause(consumer->source, err);
-    }
-    size_t ring_count = 0;
-    if (consumer->paused && consumer->chunk != NULL &&
-        2 * ow_worker_free_count(consumer->worker, &ring_count) >= ring_count) {
-        consumer->paused = false;
-        ow_log(OW_LOG_DEBUG, "resumed", "reason=store");
-        return consumer->source->ops->resume(consumer->source, err);
+        return ow_consume_pause(consumer, "store", err);
     }
     return OW_OK;
 }
@@ -180,7 +173,7 @@ static enum ow_status handle(struct ow_consumer *consumer, const struct ow_sourc
 {
     switch (event->kind) {
     case OW_SOURCE_IDLE:
-        submit_chunk(consumer);
+        ow_consume_submit_chunk(consumer);
         return ow_consume_end_check_silence(consumer, err);
     case OW_SOURCE_RECORD:
         return take_record(consumer, &event->record, err);
@@ -230,7 +223,7 @@ static void show_progress(struct ow_consumer *consumer)
 }
 
 /* Whether all that the broker has of a partition was handed over. */
-static bool is_at_end(const struct ow_consumer *consumer, const struct ow_tracked *tracked)
+static bool is_at_end(struct ow_consumer *consumer, const struct ow_tracked *tracked)
 {
     int64_t low = 0;
     int64_t high = 0;
@@ -255,10 +248,10 @@ static bool submit_ends(struct ow_consumer *consumer)
         }
         (void)ow_chunk_add_end(consumer->chunk, &end);
         if (ow_chunk_is_full(consumer->chunk)) {
-            submit_chunk(consumer);
+            ow_consume_submit_chunk(consumer);
         }
     }
-    submit_chunk(consumer);
+    ow_consume_submit_chunk(consumer);
     return true;
 }
 
@@ -277,7 +270,7 @@ static bool confirm_ends_if_due(struct ow_consumer *consumer)
         !ow_worker_is_deadline_due(consumer->worker)) {
         return false;
     }
-    submit_chunk(consumer);
+    ow_consume_submit_chunk(consumer);
     if (!submit_ends(consumer)) {
         return false;
     }
@@ -312,7 +305,11 @@ static enum ow_status poll_some(struct ow_consumer *consumer, struct ow_err *err
         const bool gathering = consumer->chunk != NULL && consumer->chunk->count > 0;
         struct ow_source_event event;
         consumer->source->ops->poll(consumer->source, gathering ? GATHER_MS : POLL_MS, &event);
+        ow_consume_look(consumer);
         if (event.kind == OW_SOURCE_RECORD || event.kind == OW_SOURCE_END) {
+            if (ow_consume_doubts(consumer, &event)) {
+                return ow_consume_pause(consumer, "doubt", err);
+            }
             /* Paused partitions give nothing, but what is given has its place. */
             OW_TRY(ow_consume_wait_chunk(consumer, err));
             if (consumer->chunk == NULL) {
@@ -334,6 +331,7 @@ static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
         OW_TRY(ow_worker_status(consumer->worker, err));
         OW_TRY(ow_consume_end_check_patience(consumer, err));
         ow_consume_say_waiting(consumer);
+        OW_TRY(ow_consume_go_on_if_due(consumer, err));
         OW_TRY(make_room(consumer, err));
         /* Without a chunk there is no place for a record, and nobody gives one. */
         OW_INVARIANT(consumer->chunk != NULL || consumer->paused || !consumer->assigned);
@@ -342,7 +340,7 @@ static enum ow_status run(struct ow_consumer *consumer, struct ow_err *err)
         (void)confirm_ends_if_due(consumer);
         show_progress(consumer);
         if (consumer->options->until_end && ow_consume_end_reached(consumer)) {
-            submit_chunk(consumer);
+            ow_consume_submit_chunk(consumer);
             if (ow_worker_drain(consumer->worker, POLL_MS)) {
                 prune_at_end(consumer);
                 return OW_OK;
@@ -357,6 +355,7 @@ enum ow_status ow_consume(const struct ow_consume_options *options, struct ow_er
     struct ow_consumer consumer = {
         .options = options, .source = options->source, .worker = options->worker};
     ow_arena_init(&consumer.arena, (size_t)16 * 1024);
+    ow_consume_look(&consumer);
     consumer.start_ns = consumer.heard_ns = ow_consume_elapsed_ns(&consumer);
     ow_consume_has_none(&consumer);
     consumer.confirm_ns = consumer.start_ns - (int64_t)CONFIRM_MS * 1000000;

@@ -80,7 +80,8 @@ static void say_again(struct ow_consumer *consumer, const struct ow_err *why, st
 }
 
 /* Asks until the broker answers, for at most PLAN_RETRY_MS. */
-static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_source_event *event,
+static enum ow_status make_plan(struct ow_consumer *consumer,
+                                const struct ow_partition_offset *partitions, size_t count,
                                 struct ow_arena *arena, struct ow_assignment_plan *ret_plan,
                                 struct ow_err *err)
 {
@@ -90,8 +91,8 @@ static enum ow_status make_plan(struct ow_consumer *consumer, const struct ow_so
     int wait_ms = AGAIN_MS_MIN;
     ow_consume_note_sent(consumer);
     for (;;) {
-        const enum ow_status status = ow_assign_plan(consumer->options, event->partitions,
-                                                     event->partition_count, arena, ret_plan, err);
+        const enum ow_status status =
+            ow_assign_plan(consumer->options, partitions, count, arena, ret_plan, err);
         if (status != OW_TEMPORARY || ow_consume_must_stop(consumer) ||
             ow_consume_elapsed_ns(consumer) >= until_ns) {
             return status;
@@ -129,6 +130,52 @@ void ow_consume_say_waiting(struct ow_consumer *consumer)
            (long long)((now_ns - consumer->without_ns) / 1000000000));
 }
 
+static void say_plan(const struct ow_assignment_plan *plan, enum ow_log_level level)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct ow_assigned *assigned = &plan->assigned[i];
+        ow_log(level, level == OW_LOG_INFO ? "assigned" : "resumed",
+               "topic=%s partition=%d offset=%lld by=%s committed=%lld end=%lld", assigned->topic,
+               (int)assigned->partition, (long long)assigned->offset,
+               ow_resume_text(assigned->resume), (long long)assigned->committed,
+               (long long)plan->end[i]);
+    }
+}
+
+/* Gives the plan to the apply thread, and then to the source. */
+static enum ow_status take_plan(struct ow_consumer *consumer, const struct ow_assignment_plan *plan,
+                                struct ow_arena *arena, struct ow_err *err)
+{
+    OW_FAILPOINT(ASSIGN_PLANNED);
+    track(consumer, plan, arena);
+    ow_durables_forget_committed(ow_worker_durables(consumer->worker));
+    consumer->generation = ow_worker_next_generation(consumer->worker);
+    OW_TRY(ow_consume_wait_chunk(consumer, err));
+    if (consumer->chunk == NULL) {
+        return OW_OK; /* we are to stop */
+    }
+    struct ow_assigned *assigned =
+        OW_ARENA_ARRAY(&consumer->chunk->arena, plan->count, struct ow_assigned);
+    if (plan->count > 0) {
+        memcpy(assigned, plan->assigned, plan->count * sizeof(*assigned));
+    }
+    consumer->chunk->assigned = assigned;
+    consumer->chunk->assigned_count = plan->count;
+    ow_worker_submit(consumer->worker, consumer->chunk);
+    OW_FAILPOINT(ASSIGN_SUBMITTED);
+    consumer->chunk = NULL;
+    consumer->assigned = true;
+    consumer->commit_ns = 0; /* at once, as soon as it is durable: autoscalers read it */
+    OW_TRY(consumer->source->ops->assign(consumer->source, plan->fetch, plan->count, err));
+    OW_FAILPOINT(ASSIGN_TAKEN);
+    ow_consume_look(consumer);
+    consumer->heard_ns = consumer->looked_ns;
+    /* What is fetched from here on begins with what the anchors are of. */
+    consumer->paused = consumer->doubtful = consumer->moved = false;
+    consumer->again_ns = consumer->failing_ns = 0;
+    return OW_OK;
+}
+
 enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err)
 {
@@ -136,7 +183,8 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
     struct ow_arena arena;
     ow_arena_init(&arena, (size_t)16 * 1024);
     struct ow_assignment_plan plan = {0};
-    enum ow_status status = make_plan(consumer, event, &arena, &plan, err);
+    enum ow_status status =
+        make_plan(consumer, event->partitions, event->partition_count, &arena, &plan, err);
     if (status == OW_OK) {
         status = ow_consume_end_check_plan(consumer, plan.assigned, plan.count, err);
     }
@@ -145,31 +193,37 @@ enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_s
         /* Asked to stop while the broker did not answer; a refusal is said all the same. */
         return status == OW_TEMPORARY && ow_consume_must_stop(consumer) ? OW_OK : status;
     }
-    OW_FAILPOINT(ASSIGN_PLANNED);
-    track(consumer, &plan, &arena);
-    ow_durables_forget_committed(ow_worker_durables(consumer->worker));
-    consumer->generation = ow_worker_next_generation(consumer->worker);
-    OW_TRY(ow_consume_wait_chunk(consumer, err));
-    if (consumer->chunk == NULL) {
-        return OW_OK; /* we are to stop */
+    say_plan(&plan, OW_LOG_INFO);
+    return take_plan(consumer, &plan, &arena, err);
+}
+
+enum ow_status ow_consume_assign_again(struct ow_consumer *consumer, struct ow_err *err)
+{
+    ow_consume_drop_chunk(consumer);
+    struct ow_arena arena;
+    ow_arena_init(&arena, (size_t)16 * 1024);
+    const size_t count = consumer->tracked_count;
+    struct ow_partition_offset *partitions =
+        OW_ARENA_ARRAY(&arena, count, struct ow_partition_offset);
+    for (size_t i = 0; i < count; i++) {
+        partitions[i] = (struct ow_partition_offset){.topic = consumer->tracked[i].topic,
+                                                     .partition = consumer->tracked[i].partition,
+                                                     .offset = -1};
     }
-    struct ow_assigned *assigned =
-        OW_ARENA_ARRAY(&consumer->chunk->arena, plan.count, struct ow_assigned);
-    if (plan.count > 0) {
-        memcpy(assigned, plan.assigned, plan.count * sizeof(*assigned));
+    struct ow_assignment_plan plan = {0};
+    ow_consume_note_sent(consumer);
+    enum ow_status status =
+        ow_assign_plan(consumer->options, partitions, count, &arena, &plan, err);
+    if (status == OW_OK && plan.count < count) {
+        /* The group will say so where it stays away; until then nobody would fetch it again. */
+        status = ow_fail(err, OW_TEMPORARY, "a topic is not there");
     }
-    consumer->chunk->assigned = assigned;
-    consumer->chunk->assigned_count = plan.count;
-    ow_worker_submit(consumer->worker, consumer->chunk);
-    OW_FAILPOINT(ASSIGN_SUBMITTED);
-    consumer->chunk = NULL;
-    consumer->assigned = true;
-    consumer->heard_ns = ow_consume_elapsed_ns(consumer);
-    consumer->paused = false;
-    consumer->commit_ns = 0; /* at once, as soon as it is durable: autoscalers read it */
-    OW_TRY(consumer->source->ops->assign(consumer->source, plan.fetch, plan.count, err));
-    OW_FAILPOINT(ASSIGN_TAKEN);
-    return OW_OK;
+    if (status != OW_OK) {
+        ow_arena_done(&arena);
+        return status;
+    }
+    say_plan(&plan, OW_LOG_DEBUG);
+    return take_plan(consumer, &plan, &arena, err);
 }
 
 /* Nothing is drained: what is durable is committed, and what is on its way is dropped by its

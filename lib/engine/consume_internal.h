@@ -1,7 +1,8 @@
 /*
  * consume_internal: what the parts of the poll loop share: consume.c (the loop), consume_assign.c
- * (what the group gives and takes), consume_commit.c (what goes back to it), consume_end.c (what
- * --until-end waits for). Private to them.
+ * (what the group gives and takes), consume_doubt.c (whether it is still the same topics),
+ * consume_commit.c (what goes back to it), consume_end.c (what --until-end waits for). Private to
+ * them.
  *
  * Threads: the poll thread. Memory: struct ow_consumer is the call's.
  */
@@ -36,6 +37,12 @@ struct ow_consumer {
     uint32_t generation;    /* of the assignment that was submitted last */
     struct ow_chunk *chunk; /* being filled; NULL while the ring is full */
     bool paused;
+    bool doubtful; /* what comes next may be of other topics than what came last */
+    bool moved;    /* a record was taken since the last assignment */
+    int futile;    /* doubts without any such record, lately: each doubles what is a silence */
+    int64_t looked_ns, looked_ms; /* when this thread was last seen to run */
+    int64_t restless_ns;          /* when it last was not, for a while */
+    int64_t again_ns, failing_ns; /* going on: not before; since when in vain, 0: it is not */
     int64_t start_ns, commit_ns, progress_ns, confirm_ns;
     int64_t heard_ns;       /* when the last record or end came, or the topics were asked for */
     bool deleted_before;    /* one was not there then */
@@ -45,14 +52,16 @@ struct ow_consumer {
 };
 
 int64_t ow_consume_elapsed_ns(const struct ow_consumer *consumer);
-/* Tells the watchdog what begins. */
-void ow_consume_beat(const struct ow_consumer *consumer, const char *doing);
+/* Tells the watchdog what begins, and looks. */
+void ow_consume_beat(struct ow_consumer *consumer, const char *doing);
 bool ow_consume_must_stop(const struct ow_consumer *consumer);
 /* The partition that a record is of; NULL: of none that is assigned. */
 struct ow_tracked *ow_consume_find(struct ow_consumer *consumer, const struct ow_record *record);
 
 /* Waits for an empty chunk; consumer->chunk is NULL afterwards only where we are to stop. */
 enum ow_status ow_consume_wait_chunk(struct ow_consumer *consumer, struct ow_err *err) OW_MUST_USE;
+/* Gives the chunk to the apply thread, where it holds something. */
+void ow_consume_submit_chunk(struct ow_consumer *consumer);
 /* Forgets what the chunk holds: it will come again. */
 void ow_consume_drop_chunk(struct ow_consumer *consumer);
 
@@ -70,9 +79,29 @@ enum ow_status ow_consume_end_check_plan(const struct ow_consumer *consumer,
                                          const struct ow_assigned *plan, size_t count,
                                          struct ow_err *err) OW_MUST_USE;
 
+/*
+ * Notes that this thread runs, and where it did not for a while, that the topics may have been made
+ * anew meanwhile. Called behind each poll, and wherever this thread waits.
+ */
+void ow_consume_look(struct ow_consumer *consumer);
+/* After ow_consume_look: whether the record or end that was just given may be of another topic. It
+ * is left then, and everything paused: it will come again. */
+bool ow_consume_doubts(struct ow_consumer *consumer, const struct ow_source_event *event);
+enum ow_status ow_consume_pause(struct ow_consumer *consumer, const char *reason,
+                                struct ow_err *err) OW_MUST_USE;
+/* Takes up what is paused, once all that was submitted is applied: by the same assignment once
+ * more, which compares the anchors. UNSAFE as at an assignment; TEMPORARY: no answer for a minute.
+ */
+enum ow_status ow_consume_go_on_if_due(struct ow_consumer *consumer, struct ow_err *err)
+    OW_MUST_USE;
+
 /* Answers of consume_assign.c to the group. */
 enum ow_status ow_consume_assign(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err) OW_MUST_USE;
+/* The same assignment once more, from the positions that are stored: each partition is fetched from
+ * the record of its anchor on. TEMPORARY: no answer, or a topic is not there just now. */
+enum ow_status ow_consume_assign_again(struct ow_consumer *consumer, struct ow_err *err)
+    OW_MUST_USE;
 enum ow_status ow_consume_revoke(struct ow_consumer *consumer, const struct ow_source_event *event,
                                  struct ow_err *err) OW_MUST_USE;
 /* No partitions are ours from now on; where that lasts it is said, now and then. */

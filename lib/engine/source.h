@@ -36,7 +36,8 @@ struct ow_source_event {
                                 are not set */
     const struct ow_partition_offset *partitions; /* ASSIGNED, REVOKED */
     size_t partition_count;
-    bool lost; /* REVOKED: the group has given them to somebody already; do not commit */
+    bool interrupted; /* RECORD, END: fetching may have stood still since the last assign */
+    bool lost;        /* REVOKED: the group has given them to somebody already; do not commit */
     enum ow_status status;
     struct ow_err err;
 };
@@ -81,10 +82,8 @@ struct ow_source_ops {
     /* Whether a commit may have reached the broker since the source was opened; one whose answer
      * was lost may have. */
     bool (*any_sent)(struct ow_source *source);
-    /* Stops and restarts delivery of all assigned partitions; each is called once per transition.
-     */
+    /* Stops delivery of all assigned partitions until they are assigned once more. */
     enum ow_status (*pause)(struct ow_source *source, struct ow_err *err);
-    enum ow_status (*resume)(struct ow_source *source, struct ow_err *err);
     /* Leaves the group, at most for deadline_ms; false: it did not come back in time (then leave by
      * _exit). Frees. */
     bool (*close)(struct ow_source *source, int deadline_ms);

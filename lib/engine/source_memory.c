@@ -14,6 +14,7 @@ struct log {
     int32_t partition;
     struct log_record *first, **end;
     int64_t low_offset, end_offset;
+    int64_t made;      /* how many times anew */
     int64_t committed; /* -1: none */
     char metadata[OW_METADATA_BYTES];
     struct log *next;
@@ -28,6 +29,7 @@ struct ow_memory_broker {
 
 struct fetcher {
     struct log *log;
+    int64_t made;                  /* of the log that last is of */
     const struct log_record *last; /* given out; NULL: none since the assignment */
     int64_t position;
     int64_t end_told; /* the end offset that was told last; -1: none */
@@ -126,6 +128,7 @@ void ow_memory_broker_recreate(struct ow_memory_broker *broker, const char *topi
     log->first = NULL;
     log->end = &log->first;
     log->low_offset = log->end_offset = 0;
+    log->made++;
 }
 
 void ow_memory_broker_delete(struct ow_memory_broker *broker, const char *topic, int32_t partition,
@@ -167,13 +170,14 @@ static struct memory_source *memory_of(struct ow_source *source)
 /* The next record of a fetcher, or each end once; false where it has nothing to tell. */
 static bool fetch(struct fetcher *fetcher, struct ow_source_event *ret_event)
 {
-    const struct log_record *entry =
-        fetcher->last == NULL ? fetcher->log->first : fetcher->last->next;
+    const bool goes_on = fetcher->last != NULL && fetcher->made == fetcher->log->made;
+    const struct log_record *entry = goes_on ? fetcher->last->next : fetcher->log->first;
     while (entry != NULL && entry->record.offset < fetcher->position) {
         entry = entry->next;
     }
     if (entry != NULL) {
         fetcher->last = entry;
+        fetcher->made = fetcher->log->made;
         fetcher->position = entry->record.offset + 1;
         *ret_event = (struct ow_source_event){.kind = OW_SOURCE_RECORD, .record = entry->record};
         return true;
@@ -338,14 +342,6 @@ static enum ow_status memory_pause(struct ow_source *source, struct ow_err *err)
     return OW_OK;
 }
 
-static enum ow_status memory_resume(struct ow_source *source, struct ow_err *err)
-{
-    (void)err;
-    OW_REQUIRE(memory_of(source)->paused);
-    memory_of(source)->paused = false;
-    return OW_OK;
-}
-
 static bool memory_close(struct ow_source *source, int deadline_ms)
 {
     (void)deadline_ms;
@@ -371,7 +367,6 @@ struct ow_source *ow_memory_source_open(struct ow_memory_broker *broker)
         .commits_taken = memory_commits_taken,
         .any_sent = memory_any_sent,
         .pause = memory_pause,
-        .resume = memory_resume,
         .close = memory_close,
     };
     struct memory_source *memory = calloc(1, sizeof(*memory));

@@ -2,7 +2,7 @@
  * member: what kafka/source.c and kafka/offsets.c share: the consumer, what it is assigned, what it
  * has to tell.
  *
- * Threads: the poll thread. Private to lib/kafka.
+ * Threads: the poll thread; interrupted is set by librdkafka's. Private to lib/kafka.
  */
 #ifndef OW_KAFKA_MEMBER_H
 #define OW_KAFKA_MEMBER_H
@@ -12,6 +12,8 @@
 #include "kafka/talk.h"
 
 #include <librdkafka/rdkafka.h>
+
+#include <stdatomic.h>
 
 enum {
     /* A question to a broker (offsets, metadata): longer than a leader election, shorter than a
@@ -46,6 +48,8 @@ struct ow_kafka_member {
 
     rd_kafka_topic_partition_list_t *assigned; /* as assign() was told; NULL: nothing */
     bool paused;
+    atomic_bool interrupted; /* a connection was closed, or a partition was not
+                                fetched, since the assignment was taken */
 
     uint32_t assignment; /* counts (un)assign calls */
 

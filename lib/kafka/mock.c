@@ -93,6 +93,13 @@ void ow_kafka_mock_set_up(struct ow_kafka_mock *mock, bool up)
     OW_INVARIANT(code == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
+void ow_kafka_mock_refuse_fetch(struct ow_kafka_mock *mock)
+{
+    enum { API_FETCH = 1 };
+    rd_kafka_mock_push_request_errors(mock->cluster, API_FETCH, 1,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+}
+
 bool ow_kafka_mock_stop(struct ow_kafka_mock *mock, int deadline_ms)
 {
     return mock == NULL || ow_kafka_within(deadline_ms, destroy_cluster, mock);

@@ -36,6 +36,9 @@ const char *ow_kafka_mock_bootstraps(const struct ow_kafka_mock *mock);
 /* The broker closes its connections and takes none, or takes them again. */
 void ow_kafka_mock_set_up(struct ow_kafka_mock *mock, bool up);
 
+/* The next fetch is told that its topics are not there. */
+void ow_kafka_mock_refuse_fetch(struct ow_kafka_mock *mock);
+
 /* Ends it; takes NULL. False: it did not come back within the time (2.0.2 hangs now and then) and
  * is left behind. */
 bool ow_kafka_mock_stop(struct ow_kafka_mock *mock, int deadline_ms);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct ow_source_ops ops;
 
@@ -96,6 +97,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct ow_kafka_member *member = rd_kafka_opaque(rk);
+    if (strcmp(facility, "BROKERUA") == 0) { /* "broker unavailable": see ask_for_topic_lines */
+        atomic_store(&member->interrupted, true);
+    }
     enum { SYSLOG_ERR = 3, SYSLOG_WARNING = 4, SYSLOG_DEBUG = 7 };
     enum ow_log_level to = level <= SYSLOG_ERR       ? OW_LOG_ERROR
                            : level <= SYSLOG_WARNING ? OW_LOG_WARN
@@ -121,6 +125,18 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     }
     ow_log(to, "kafka", "facility=%s left_out=%lld text=\"%s\"", facility, (long long)left_out,
            line);
+}
+
+/*
+ * In a thread of librdkafka, before it connects anew. Its own word for it would be an error, but of
+ * a connection that was closed it says nothing (log.connection.close), and of the second one that
+ * failed alike within half a minute neither.
+ */
+static int on_close(int fd, void *opaque)
+{
+    struct ow_kafka_member *member = opaque;
+    atomic_store(&member->interrupted, true);
+    return close(fd);
 }
 
 /* Whatever is there of a half-built or closed member. */
@@ -152,6 +168,23 @@ static struct ow_kafka_member *create(const struct ow_kafka_options *options)
     return member;
 }
 
+/*
+ * What a fetch says of a single partition (its topic is gone, another broker leads it) is tried
+ * again without a word, but for a line of this kind: and a topic may be made anew before any answer
+ * of the brokers lacks it. The lines are few: of what begins and ends, not of records.
+ */
+static void ask_for_topic_lines(rd_kafka_conf_t *conf)
+{
+    char asked[512] = "";
+    size_t size = sizeof(asked);
+    rd_kafka_conf_res_t result = rd_kafka_conf_get(conf, "debug", asked, &size);
+    OW_INVARIANT(result == RD_KAFKA_CONF_OK);
+    char contexts[sizeof(asked) + sizeof(",topic")];
+    (void)snprintf(contexts, sizeof(contexts), "%s%stopic", asked, asked[0] == '\0' ? "" : ",");
+    result = rd_kafka_conf_set(conf, "debug", contexts, NULL, 0);
+    OW_INVARIANT(result == RD_KAFKA_CONF_OK);
+}
+
 static enum ow_status connect_client(struct ow_kafka_member *member,
                                      const struct ow_kafka_options *options, struct ow_err *err)
 {
@@ -161,10 +194,12 @@ static enum ow_status connect_client(struct ow_kafka_member *member,
         rd_kafka_conf_destroy(conf);
         return status;
     }
+    ask_for_topic_lines(conf);
     rd_kafka_conf_set_opaque(conf, member);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, ow_kafka_commits_answered);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_closesocket_cb(conf, on_close);
     rd_kafka_conf_set_log_cb(conf, on_log);
     char text[512];
     member->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
@@ -276,6 +311,7 @@ static void source_poll(struct ow_source *source, int timeout_ms, struct ow_sour
     ret_event->record = (struct ow_record){.timestamp_ms = -1};
     ret_event->partitions = NULL;
     ret_event->partition_count = 0;
+    ret_event->interrupted = false;
     ret_event->lost = false;
     ret_event->status = OW_OK;
     if (give_waiting(member, ret_event)) {
@@ -290,6 +326,7 @@ static void source_poll(struct ow_source *source, int timeout_ms, struct ow_sour
     if (member->talk.down) {
         ow_kafka_talk_up(&member->talk);
     }
+    ret_event->interrupted = atomic_load(&member->interrupted);
     if (member->held->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ret_event->kind = OW_SOURCE_RECORD;
         const enum ow_status status =
@@ -337,6 +374,7 @@ static enum ow_status answer(struct ow_kafka_member *member, rd_kafka_topic_part
     ow_kafka_member_list_done(&member->assigned);
     member->assigned = list;
     member->paused = false;
+    atomic_store(&member->interrupted, false);
     OW_TRY(status);
     const rd_kafka_resp_err_t code = rd_kafka_assign(member->rk, list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -364,11 +402,6 @@ static enum ow_status source_unassign(struct ow_source *source, struct ow_err *e
 static enum ow_status source_pause(struct ow_source *source, struct ow_err *err)
 {
     return set_paused(member_of(source), true, err);
-}
-
-static enum ow_status source_resume(struct ow_source *source, struct ow_err *err)
-{
-    return set_paused(member_of(source), false, err);
 }
 
 /* Leaves the group (a static member leaves it to the session timeout). False: not within the time.
@@ -436,6 +469,5 @@ static const struct ow_source_ops ops = {
     .commits_taken = ow_kafka_commits_taken,
     .any_sent = ow_kafka_commits_any_sent,
     .pause = source_pause,
-    .resume = source_resume,
     .close = source_close,
 };

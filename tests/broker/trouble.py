@@ -215,6 +215,8 @@ def topic_is_deleted(shop):
     topic_is_remade(shop, "topic re-created under a frozen worker, shorter", -10 ** 9, SESSION_MS / 1000 + 2)
     shop.orders.add(100)
     topic_is_remade(shop, "topic re-created under a frozen worker, longer", 50, SESSION_MS / 1000 + 2)
+    shop.orders.add(100)
+    topic_is_remade(shop, "topic re-created under a worker frozen for a moment, longer", 50, 1.2)
 
 
 def trouble(world):

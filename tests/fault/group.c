@@ -139,6 +139,7 @@ static enum ow_status assign(struct ow_source *source, const struct ow_partition
         reader->positions[place_of(list[i].topic, list[i].partition)] = list[i].offset;
     }
     reader->assigned = true;
+    reader->paused = false;
     reader->next = reader->ends_told = 0;
     return OW_OK;
 }
@@ -182,13 +183,6 @@ static enum ow_status pause(struct ow_source *source, struct ow_err *err)
     return OW_OK;
 }
 
-static enum ow_status resume(struct ow_source *source, struct ow_err *err)
-{
-    (void)err;
-    reader_of(source)->paused = false;
-    return OW_OK;
-}
-
 static bool close(struct ow_source *source, int deadline_ms)
 {
     (void)source, (void)deadline_ms;
@@ -210,7 +204,6 @@ struct ow_source *ow_group_open(struct ow_group_reader *reader)
         .commits_taken = commits_taken,
         .any_sent = any_sent,
         .pause = pause,
-        .resume = resume,
         .close = close,
     };
     reader->source.ops = &ops;

@@ -231,6 +231,7 @@ static void take_pending(struct ow_sim_run *run, const struct look *look)
         if (offset < look->rows[logged->log].next) {
             take(run, logged, passed);
         } else {
+            wanted -= logged == run->left;
             run->pending[left++] = run->pending[i];
         }
     }

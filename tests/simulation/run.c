@@ -105,6 +105,7 @@ void ow_run_forget_pending(struct ow_sim_run *run)
     }
     if (!ow_vfs_is_dead() && ow_worker_status(run->worker, &err) == OW_OK) {
         run->pending_count = 0;
+        run->left = NULL;
     } /* else a batch's result may be unknown, and it is seen when the store is opened again */
 }
 
@@ -116,6 +117,7 @@ void ow_run_delivered(struct ow_sim_run *run, const struct ow_logged *logged)
     }
     OW_INVARIANT(run->pending_count < OW_RUN_PENDING_MAX);
     run->pending[run->pending_count++] = logged;
+    run->left = NULL;
 }
 
 static void check_metadata(struct ow_sim_run *run, const struct ow_partition_offset *commit)

@@ -77,6 +77,7 @@ struct ow_sim_run {
     /* What the worker was given and that has not been seen in the store. */
     const struct ow_logged *pending[OW_RUN_PENDING_MAX];
     size_t pending_count;
+    const struct ow_logged *left; /* given last before a pause: the worker may have left it */
 
     struct ow_machines *machines;
     struct ow_store *store;

@@ -391,17 +391,12 @@ static bool session_any_sent(struct ow_source *source)
 static enum ow_status session_pause(struct ow_source *source, struct ow_err *err)
 {
     (void)err;
-    OW_REQUIRE(!session_of(source)->paused);
-    session_of(source)->paused = true;
+    struct ow_session *session = session_of(source);
+    struct ow_sim_run *run = session->run;
+    OW_REQUIRE(!session->paused);
+    session->paused = true;
+    run->left = run->pending_count == 0 ? NULL : run->pending[run->pending_count - 1];
     ow_count(OW_SOMETIMES_PAUSED);
-    return OW_OK;
-}
-
-static enum ow_status session_resume(struct ow_source *source, struct ow_err *err)
-{
-    (void)err;
-    OW_REQUIRE(session_of(source)->paused);
-    session_of(source)->paused = false;
     return OW_OK;
 }
 
@@ -427,7 +422,6 @@ struct ow_source *ow_session_open(struct ow_sim_run *run, atomic_bool *stop)
         .commits_taken = session_commits_taken,
         .any_sent = session_any_sent,
         .pause = session_pause,
-        .resume = session_resume,
         .close = session_close,
     };
     struct ow_session *session = calloc(1, sizeof(*session));

@@ -11,8 +11,9 @@ static struct ow_flaky *flaky_of(struct ow_source *source)
 const char *ow_flaky_text(enum ow_flaky_op op)
 {
     static const char *const texts[OW_FLAKY_OPS] = {
-        "none",   "committed", "bounds", "offset_for_time", "partition_count", "member_count",
-        "assign", "unassign",  "commit", "pause",           "resume",          "poll"};
+        "none",         "committed", "bounds",   "offset_for_time", "partition_count",
+        "member_count", "assign",    "unassign", "commit",          "pause",
+        "poll"};
     return texts[op];
 }
 
@@ -122,12 +123,6 @@ static enum ow_status flaky_pause(struct ow_source *source, struct ow_err *err)
     return flaky_of(source)->inner->ops->pause(flaky_of(source)->inner, err);
 }
 
-static enum ow_status flaky_resume(struct ow_source *source, struct ow_err *err)
-{
-    OW_TRY(strike(flaky_of(source), OW_FLAKY_RESUME, err));
-    return flaky_of(source)->inner->ops->resume(flaky_of(source)->inner, err);
-}
-
 static bool flaky_close(struct ow_source *source, int deadline_ms)
 {
     return flaky_of(source)->inner->ops->close(flaky_of(source)->inner, deadline_ms);
@@ -149,7 +144,6 @@ void ow_flaky_open(struct ow_flaky *flaky, struct ow_source *inner)
         .commits_taken = flaky_commits_taken,
         .any_sent = flaky_any_sent,
         .pause = flaky_pause,
-        .resume = flaky_resume,
         .close = flaky_close,
     };
     flaky->source.ops = &flaky->ops;

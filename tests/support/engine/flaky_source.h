@@ -20,7 +20,6 @@ enum ow_flaky_op {
     OW_FLAKY_UNASSIGN,
     OW_FLAKY_COMMIT,
     OW_FLAKY_PAUSE,
-    OW_FLAKY_RESUME,
     OW_FLAKY_POLL, /* an event OW_SOURCE_TROUBLE */
     OW_FLAKY_OPS
 };

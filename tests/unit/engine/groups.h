@@ -19,6 +19,7 @@ int ow_test_apply(void);
 int ow_test_apply_edges(void);
 int ow_test_careful(void);
 int ow_test_consume(void);
+int ow_test_consume_doubt(void);
 int ow_test_consume_edges(void);
 int ow_test_consume_end(void);
 int ow_test_consume_full(void);

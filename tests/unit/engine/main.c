@@ -26,6 +26,7 @@ int main(void)
     failed += ow_test_consume_end();
     failed += ow_test_consume_full();
     failed += ow_test_consume_jam();
+    failed += ow_test_consume_doubt();
     failed += ow_test_flaky();
     failed += ow_test_answer();
     return failed == 0 ? 0 : 1;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum event { GO_ON, STOP, TAKE_OVER, EVENTS };
+enum event { GO_ON, STOP, TAKE_OVER, MAKE_ANEW, EVENTS };
 
 /* Where the poll thread is when it happens. */
 enum moment {
@@ -27,7 +27,7 @@ static struct jam {
     bool large; /* the ring is full by its bytes: it stays full when the worker fails */
     char *bytes;
     int64_t poll_ns;
-    int looks, paused_polls, pauses, resumes;
+    int looks, paused_polls, pauses, assigns;
     bool happened;
     struct ow_record last;
     bool soon_runs;
@@ -114,6 +114,11 @@ static void happen(void)
     case TAKE_OVER:
         take_over();
         break;
+    case MAKE_ANEW: /* the topic, longer than it was read */
+        ow_memory_broker_recreate(ow_member.broker, "order-events", 0);
+        ow_member_append_story(1000, 1199);
+        ow_crank_turn_all();
+        break;
     case EVENTS:
         break;
     }
@@ -137,13 +142,13 @@ static int64_t look_ns(void *context)
     if (jam.moment == IN_THE_WAIT && !jam.happened && is_ring_full() && ++jam.looks == 2) {
         happen();
     }
-    jam.poll_ns += 1000000000;
+    jam.poll_ns += 50000000; /* between two polls less than what is a silence */
     return jam.poll_ns;
 }
 
 static void full_poll(struct ow_source *source, int timeout_ms, struct ow_source_event *ret_event)
 {
-    if (jam.happened && jam.event == GO_ON) {
+    if (jam.happened && (jam.event == GO_ON || jam.event == MAKE_ANEW)) {
         await_soon();
         ow_crank_turn_all();
     }
@@ -155,9 +160,9 @@ static void full_poll(struct ow_source *source, int timeout_ms, struct ow_source
     if (jam.pauses > 0 && !jam.happened && jam.moment == WHILE_PAUSED) {
         jam.paused_polls++;
         if (jam.paused_polls == 3) {
-            ow_crank_turn(); /* one chunk is free: too few to resume */
+            ow_crank_turn(); /* one chunk is free: too few to go on */
         } else if (jam.paused_polls == 5) {
-            assert_int_equal(jam.resumes, 0);
+            assert_int_equal(jam.assigns, 1);
             happen();
         }
     }
@@ -182,10 +187,11 @@ static enum ow_status full_pause(struct ow_source *source, struct ow_err *err)
     return ow_member.inner->pause(source, err);
 }
 
-static enum ow_status full_resume(struct ow_source *source, struct ow_err *err)
+static enum ow_status full_assign(struct ow_source *source, const struct ow_partition_offset *list,
+                                  size_t count, struct ow_err *err)
 {
-    jam.resumes++;
-    return ow_member.inner->resume(source, err);
+    jam.assigns++;
+    return ow_member.inner->assign(source, list, count, err);
 }
 
 /* The last that is asked before an assignment needs a chunk. */
@@ -201,7 +207,7 @@ static enum ow_status full_bounds(struct ow_source *source, const char *topic, i
 /* Reads to the end, which is `end`: a chunk a record, and nothing is applied before it happens. */
 static void consume(enum moment moment, enum event event, bool large, int64_t end)
 {
-    static const enum ow_status wanted[EVENTS] = {OW_OK, OW_OK, OW_UNSAFE};
+    static const enum ow_status wanted[EVENTS] = {OW_OK, OW_OK, OW_UNSAFE, OW_UNSAFE};
     struct ow_err err = {.text = ""};
     jam = (struct jam){.moment = moment, .event = event, .large = large};
     jam.bytes = large ? calloc(1, LARGE) : NULL;
@@ -211,7 +217,7 @@ static void consume(enum moment moment, enum event event, bool large, int64_t en
     ow_crank.look_ns = INT64_C(20000000000); /* nobody turns the crank while it is waited for */
     ow_member.ops.poll = full_poll;
     ow_member.ops.pause = full_pause;
-    ow_member.ops.resume = full_resume;
+    ow_member.ops.assign = full_assign;
     ow_member.ops.bounds = full_bounds;
     struct ow_consume_options options = ow_member_options();
     options.clock.elapsed_ns = look_ns;
@@ -227,6 +233,10 @@ static void consume(enum moment moment, enum event event, bool large, int64_t en
         assert_non_null(strstr(err.text, "another process owns the store"));
         ow_member_give_back();
     }
+    if (event == MAKE_ANEW) {
+        assert_non_null(strstr(err.text, "re-created, truncated or swapped"));
+        assert_int_equal(ow_fixture_i64(ow_member.fixture, "SELECT applied FROM ow_position"), end);
+    }
     if (event == GO_ON) {
         assert_int_equal(ow_fixture_i64(ow_member.fixture, "SELECT applied FROM ow_position"), end);
     }
@@ -241,13 +251,13 @@ static void full_ring__that_empties_in_time__is_never_paused(void **state)
     ow_member_goes_on_to(100);
 }
 
-static void full_ring__that_does_not_empty__is_paused_until_half_of_it_is_free(void **state)
+static void full_ring__that_does_not_empty__is_paused_until_it_is_empty(void **state)
 {
     (void)state;
     ow_member_append_story(0, 99);
     consume(WHILE_PAUSED, GO_ON, false, 100);
     assert_int_equal(jam.pauses, 1);
-    assert_int_equal(jam.resumes, 1);
+    assert_int_equal(jam.assigns, 2);
     ow_member_goes_on_to(100);
 }
 
@@ -292,15 +302,24 @@ static void full_ring__and_somebody_takes_the_store__is_unsafe_wherever_it_is(vo
     ow_member_goes_on_to(100);
 }
 
+static void full_ring__while_the_topic_is_made_anew__is_unsafe(void **state)
+{
+    (void)state;
+    ow_member_append_story(0, 99);
+    consume(WHILE_PAUSED, MAKE_ANEW, false, OW_WORKER_RING - 1); /* and the assignment */
+    assert_int_equal(jam.assigns, 2);
+}
+
 #define WITH_BROKER(test) cmocka_unit_test_setup_teardown(test, ow_member_start, ow_member_stop)
 
 int ow_test_consume_full(void)
 {
     static const struct CMUnitTest tests[] = {
         WITH_BROKER(full_ring__that_empties_in_time__is_never_paused),
-        WITH_BROKER(full_ring__that_does_not_empty__is_paused_until_half_of_it_is_free),
+        WITH_BROKER(full_ring__that_does_not_empty__is_paused_until_it_is_empty),
         WITH_BROKER(full_ring__with_the_last_record__is_waited_out),
         WITH_BROKER(full_ring__at_an_assignment_or_a_record__is_waited_for),
+        WITH_BROKER(full_ring__while_the_topic_is_made_anew__is_unsafe),
         WITH_BROKER(full_ring__told_to_stop__stops_wherever_it_is),
         WITH_BROKER(full_ring__and_somebody_takes_the_store__is_unsafe_wherever_it_is),
     };

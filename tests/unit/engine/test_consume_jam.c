@@ -79,7 +79,7 @@ static enum ow_status consume_in_a_jam(enum event event, bool rebalance, struct 
     return status;
 }
 
-static void jam__that_ends__resumes(void **state)
+static void jam__that_ends__goes_on(void **state)
 {
     (void)state;
     struct ow_err err = {.text = ""};
@@ -121,17 +121,26 @@ static enum ow_status refuse(struct ow_source *source, struct ow_err *err)
     return ow_fail(err, OW_FAILED, "refused");
 }
 
-static void jam__where_the_source_cannot_pause_or_resume__is_said(void **state)
+static int assigns;
+
+static enum ow_status refuse_again(struct ow_source *source, const struct ow_partition_offset *list,
+                                   size_t count, struct ow_err *err)
+{
+    return assigns++ == 0 ? ow_member.inner->assign(source, list, count, err) : refuse(source, err);
+}
+
+static void jam__where_the_source_cannot_pause_or_go_on__is_said(void **state)
 {
     (void)state;
-    for (int resume = 0; resume < 2; resume++) {
-        const int64_t first = resume == 0 ? 0 : 100;
+    for (int again = 0; again < 2; again++) {
+        const int64_t first = again == 0 ? 0 : 100;
+        assigns = 0;
         ow_member_append_story(first, first + 99);
         event_when_paused = LET_GO;
         rebalance_when_paused = soon_runs = false;
         ow_member_join(1, 1);
-        ow_member.ops.pause = resume == 1 ? pause_and_then : refuse;
-        ow_member.ops.resume = refuse;
+        ow_member.ops.pause = again == 1 ? pause_and_then : refuse;
+        ow_member.ops.assign = refuse_again;
         struct ow_consume_options options = ow_member_options();
         options.clock.elapsed_ns = hurried_ns;
         ow_member_hold_store();
@@ -152,11 +161,11 @@ static void jam__where_the_source_cannot_pause_or_resume__is_said(void **state)
 int ow_test_consume_jam(void)
 {
     static const struct CMUnitTest tests[] = {
-        WITH_BROKER(jam__that_ends__resumes),
+        WITH_BROKER(jam__that_ends__goes_on),
         WITH_BROKER(jam__and_a_rebalance__waits_for_a_chunk),
         WITH_BROKER(jam__told_to_stop__stops),
         WITH_BROKER(jam__and_somebody_takes_the_store__is_unsafe),
-        WITH_BROKER(jam__where_the_source_cannot_pause_or_resume__is_said),
+        WITH_BROKER(jam__where_the_source_cannot_pause_or_go_on__is_said),
     };
     return cmocka_run_group_tests_name("consume_jam", tests, NULL, NULL);
 }

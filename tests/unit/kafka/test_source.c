@@ -227,7 +227,7 @@ static void poll__topic_name__is_the_same_bytes_for_the_life_of_the_source(void 
     assert_ptr_equal(event.record.topic.ptr, name);
 }
 
-static void pause__stops_and_resume_goes_on_without_gap_or_repetition(void **state)
+static void pause__stops_and_assign_goes_on_without_gap_or_repetition(void **state)
 {
     (void)state;
     struct ow_err err;
@@ -240,8 +240,7 @@ static void pause__stops_and_resume_goes_on_without_gap_or_repetition(void **sta
     assert_int_equal(source->ops->pause(source, &err), OW_OK);
     assert_int_equal(source->ops->pause(source, &err), OW_OK); /* once is enough */
     assert_false(wait_for(OW_SOURCE_RECORD, 200));
-    assert_int_equal(source->ops->resume(source, &err), OW_OK);
-    assert_int_equal(source->ops->resume(source, &err), OW_OK);
+    assign("numbers", 0, next);
     while (next < NUMBERS) {
         assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
         assert_int_equal(event.record.offset, next++);
@@ -258,7 +257,49 @@ static void assign__while_paused__runs(void **state)
     assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
     assert_int_equal(event.record.offset, 5);
     assert_int_equal(source->ops->pause(source, &err), OW_OK);
-    assert_int_equal(source->ops->resume(source, &err), OW_OK);
+}
+
+static void poll__after_a_connection_was_closed__says_so_until_assigned_anew(void **state)
+{
+    (void)state;
+    struct ow_kafka_member *member = (struct ow_kafka_member *)source;
+    assign("numbers", 0, 0);
+    assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
+    assert_false(event.interrupted);
+    const int64_t until_ns = ow_clock_elapsed_ns(&system_clock) + (int64_t)PATIENCE_MS * 1000000;
+    ow_kafka_mock_set_up(mock, false);
+    while (!atomic_load(&member->interrupted) && ow_clock_elapsed_ns(&system_clock) < until_ns) {
+    }
+    ow_kafka_mock_set_up(mock, true);
+    assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
+    assert_true(event.interrupted);
+    int64_t low = 0;
+    int64_t high = -1;
+    struct ow_err err;
+    while (source->ops->bounds(source, "numbers", 0, &low, &high, &err) != OW_OK) {
+        assert_true(ow_clock_elapsed_ns(&system_clock) < until_ns); /* until it is connected */
+    }
+    assign("numbers", 0, 0);
+    assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
+    assert_false(event.interrupted);
+}
+
+static void poll__after_a_fetch_that_was_refused__says_so_until_assigned_anew(void **state)
+{
+    (void)state;
+    assign("numbers", 0, NUMBERS - 1);
+    assert_true(wait_for(OW_SOURCE_END, PATIENCE_MS));
+    assert_false(event.interrupted);
+    ow_kafka_mock_refuse_fetch(mock);
+    const struct ow_kafka_member *member = (const struct ow_kafka_member *)source;
+    const int64_t until_ns = ow_clock_elapsed_ns(&system_clock) + (int64_t)PATIENCE_MS * 1000000;
+    while (!atomic_load(&member->interrupted) && ow_clock_elapsed_ns(&system_clock) < until_ns) {
+        (void)wait_for(OW_SOURCE_RECORD, 50);
+    }
+    assert_true(atomic_load(&member->interrupted));
+    assign("numbers", 0, 0);
+    assert_true(wait_for(OW_SOURCE_RECORD, PATIENCE_MS));
+    assert_false(event.interrupted);
 }
 
 static void bounds__are_the_first_offset_and_the_one_behind_the_last(void **state)
@@ -419,13 +460,15 @@ int ow_test_source(void)
         cmocka_unit_test(poll__records_of_all_kinds__come_out_as_they_went_in),
         cmocka_unit_test(assign__at_an_offset__begins_there),
         cmocka_unit_test(poll__topic_name__is_the_same_bytes_for_the_life_of_the_source),
-        cmocka_unit_test(pause__stops_and_resume_goes_on_without_gap_or_repetition),
+        cmocka_unit_test(pause__stops_and_assign_goes_on_without_gap_or_repetition),
         cmocka_unit_test(assign__while_paused__runs),
         cmocka_unit_test(bounds__are_the_first_offset_and_the_one_behind_the_last),
         cmocka_unit_test(partition_count__topic_that_is_there__is_its_number),
         cmocka_unit_test(commit__with_metadata__comes_back),
         cmocka_unit_test(commit__without_waiting__ends_at_the_newest),
         cmocka_unit_test(poll__broker_away__talks_once_and_tells_the_end_of_it),
+        cmocka_unit_test(poll__after_a_fetch_that_was_refused__says_so_until_assigned_anew),
+        cmocka_unit_test(poll__after_a_connection_was_closed__says_so_until_assigned_anew),
         cmocka_unit_test(poll__fenced__is_temporary_and_close_comes_back),
         cmocka_unit_test(poll__other_fatal_errors__are_failures_that_name_the_error),
         cmocka_unit_test(poll__offset_that_is_not_in_the_log__is_unsafe_for_good),
