@@ -81,6 +81,12 @@ static void doubtful_poll(struct ow_source *source, int timeout_ms,
 static enum ow_status doubtful_pause(struct ow_source *source, struct ow_err *err)
 {
     doubt.pauses++;
+    if (doubt.refusals > 0) { /* one that was on its way: it is left too */
+        doubt.strange = (struct ow_source_event){
+            .kind = OW_SOURCE_RECORD,
+            .record = {.topic = OW_SLICE("order-events"), .offset = 1000}
+        };
+    }
     if (doubt.stops_when_paused) {
         atomic_store(&ow_member.stop, true);
     }
