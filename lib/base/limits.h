@@ -27,6 +27,8 @@
  * state. Somebody who does makes it grow: up to here that is borne (a query of a minute in full
  * work), and recovery after a kill reads no more than that. */
 #define OW_WAL_BYTES_DEFAULT (INT64_C(1) << 30)
+/* What it comes to while nobody does: 64 MiB, and what one batch adds to them. */
+#define OW_WAL_BYTES_USUAL (INT64_C(96) << 20)
 
 /* A bucket is sealed at so many claims, or, in a large store, at a share of all: small ones are
  * written faster, few ones are told apart with fewer bits (ARCHITECTURE 43). */

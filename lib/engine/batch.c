@@ -13,9 +13,19 @@ void ow_batch_start_world(struct ow_apply *apply)
         next_ref; /* begin reads it; a world that is started again goes on counting */
 }
 
+/* What may take as long as the write-ahead log is large is not looked at. */
+static void begin_step(struct ow_apply *apply, const char *doing)
+{
+    if (ow_store_is_behind(apply->options.store)) {
+        ow_pulse_rest(apply->options.pulse);
+    } else {
+        ow_pulse_beat(apply->options.pulse, doing);
+    }
+}
+
 enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 {
-    ow_pulse_beat(apply->options.pulse, "beginning a transaction");
+    begin_step(apply, "beginning a transaction");
     ow_batch_start_world(apply);
     OW_TRY(ow_store_begin(apply->options.store, &apply->world, err));
     OW_FAILPOINT(BATCH_BEGUN);
@@ -24,7 +34,7 @@ enum ow_status ow_batch_begin(struct ow_apply *apply, struct ow_err *err)
 
 enum ow_status ow_batch_commit(struct ow_apply *apply, struct ow_err *err)
 {
-    ow_pulse_beat(apply->options.pulse, "committing a transaction");
+    begin_step(apply, "committing a transaction");
     /* What happens now is no record's doing. */
     ow_slot_rest(apply->slot);
     OW_FAILPOINT(NOTE_CLEARED);

@@ -55,6 +55,11 @@ static enum ow_status bound_wal(struct ow_store *store, struct ow_err *err)
                    store->path, bytes >> 20);
 }
 
+bool ow_store_is_behind(const struct ow_store *store)
+{
+    return ow_sql_wal_bytes(&store->sql) > OW_WAL_BYTES_USUAL;
+}
+
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)
 {
     OW_REQUIRE(!ow_sql_in_transaction(&store->sql));

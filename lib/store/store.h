@@ -96,6 +96,10 @@ enum ow_status ow_store_ledger(struct ow_store *store, struct ow_arena *arena,
 enum ow_status ow_store_last_sighting(struct ow_store *store, int64_t *ret_sighting,
                                       struct ow_err *err) OW_MUST_USE;
 
+/* Whether far more than usual waits in the write-ahead log, since somebody read an old state: the
+ * next BEGIN or COMMIT may write it all back, which takes minutes on a slow disk. */
+bool ow_store_is_behind(const struct ow_store *store);
+
 /* BEGIN IMMEDIATE; asserts the epoch, and that the file is still where it was (UNSAFE); counts the
  * batch, loads world->next_ref. */
 enum ow_status ow_store_begin(struct ow_store *store, struct ow_world *world, struct ow_err *err)

@@ -134,6 +134,44 @@ static enum ow_status refuse_backup(struct ow_store *store, struct ow_err *err)
                          store->path);
 }
 
+static enum ow_status enter(struct ow_store *store, const struct ow_store_options *options,
+                            enum ow_store_kind kind, struct ow_err *err)
+{
+    if (kind != OW_STORE_KIND_EMPTY && !options->restored) {
+        OW_TRY(refuse_backup(store, err));
+    }
+    OW_TRY(settle(store, kind, err));
+    return kind == OW_STORE_KIND_EMPTY ? create(store, options->hash_key_file, err)
+                                       : ow_store_key_load(&store->sql, options->hash_key_file,
+                                                           false, &store->hash_key, err);
+}
+
+/*
+ * What the kernel has in memory need not be what is on the disk: write it again, then look. Also
+ * where entering already met what is damaged, so that it is said what to do about it.
+ */
+static enum ow_status examine(struct ow_store *store, const struct ow_store_options *options,
+                              struct ow_err *err)
+{
+    begin(options, NULL); /* the log may be as large as limits.wal_bytes, the store has no limit */
+    const bool damaged = store->sql.damaged;
+    if (!damaged) {
+        OW_TRY(ow_sql_exec(&store->sql, "PRAGMA wal_checkpoint(TRUNCATE)", err));
+    }
+    const enum ow_status status = ow_store_integrity(&store->sql, err);
+    if (status == OW_STORE_UNKNOWN && store->sql.damaged) {
+        return ow_fail(err, OW_UNSAFE,
+                       "the store is damaged, restore a backup: what its pages "
+                       "hold is no table of tables");
+    }
+    OW_TRY(status);
+    if (!damaged) {
+        ow_store_lock_cleared(store->lock_fd);
+        store->suspect = false;
+    }
+    return OW_OK;
+}
+
 static enum ow_status open_file(struct ow_store *store, const struct ow_store_options *options,
                                 struct ow_err *err)
 {
@@ -150,26 +188,11 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
     OW_TRY(ow_sql_open(&store->sql, store->path, OW_SQL_OWNER, err));
     OW_TRY(ow_store_identify(&store->sql, store->path, &kind,
                              err)); /* before the pragmas write to the file */
-    if (kind != OW_STORE_KIND_EMPTY && !options->restored) {
-        OW_TRY(refuse_backup(store, err));
+    const enum ow_status status = enter(store, options, kind, err);
+    if (store->suspect && (status == OW_OK || store->sql.damaged)) {
+        OW_TRY(examine(store, options, err));
     }
-    OW_TRY(settle(store, kind, err));
-    if (kind == OW_STORE_KIND_EMPTY) {
-        OW_TRY(create(store, options->hash_key_file, err));
-    } else {
-        OW_TRY(
-            ow_store_key_load(&store->sql, options->hash_key_file, false, &store->hash_key, err));
-    }
-    if (store->suspect) {
-        /* What the kernel has in memory need not be what is on the disk: write it again, then look.
-         */
-        OW_TRY(ow_sql_exec(&store->sql, "PRAGMA wal_checkpoint(TRUNCATE)", err));
-        begin(options, NULL);
-        OW_TRY(ow_store_integrity(&store->sql, err));
-        ow_store_lock_cleared(store->lock_fd);
-        store->suspect = false;
-    }
-    return OW_OK;
+    return status;
 }
 
 static enum ow_status settle(struct ow_store *store, enum ow_store_kind kind, struct ow_err *err)
@@ -222,7 +245,7 @@ static enum ow_status take_over(struct ow_store *store, const struct ow_store_op
     OW_TRY(ow_store_machines(sql, machines, err));
     OW_TRY(ow_store_horizon_replace(sql, machines, ow_clock_now_ms(&store->clock), err));
     OW_TRY(ow_seal_open_end(store, &before, err));
-    begin(options, "committing that the store is taken over");
+    begin(options, ow_store_is_behind(store) ? NULL : "committing that the store is taken over");
     OW_TRY(ow_sql_commit(sql, err));
     OW_FAILPOINT(START_OWNED);
     if (from < OW_STORE_SCHEMA_VERSION) {

@@ -340,6 +340,36 @@ static void store_open__after_a_doubtful_end__looks_at_every_page(void **state)
     assert_non_null(strstr(ow_fixture_read_file(&fixture->kept, lock), " closed"));
 }
 
+/* The first table that is read, and the one that the list of tables is in. */
+static void
+store_open__damaged_where_it_is_first_read__says_so_and_is_not_tried_for_ever(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    static const char *const texts[] = {"SELECT rootpage FROM sqlite_schema WHERE name = 'ow_meta'",
+                                        "SELECT 1"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        ow_fixture_open(fixture);
+        ow_fixture_fill(fixture);
+        const int64_t page = ow_fixture_i64(fixture, texts[i]);
+        const int64_t size = ow_fixture_i64(fixture, "PRAGMA page_size");
+        ow_fixture_close(fixture);
+        const int file = open(fixture->path, O_RDWR | O_CLOEXEC);
+        char noise[256];
+        memset(noise, 0x5a, sizeof(noise));
+        assert_int_equal(
+            pwrite(file, noise, sizeof(noise), (page - 1) * size + (page == 1 ? 100 : 0)),
+            sizeof(noise));
+        assert_int_equal(close(file), 0);
+        assert_int_not_equal(ow_fixture_try_open(fixture), OW_OK); /* 75: the next start looks */
+        expect_failure(fixture, OW_UNSAFE, "the store is damaged, restore a backup");
+        expect_failure(fixture, OW_UNSAFE, "the store is damaged, restore a backup");
+        assert_int_equal(unlink(fixture->path), 0);
+        char lock[128];
+        (void)snprintf(lock, sizeof(lock), "%s.lock", fixture->path);
+        assert_int_equal(unlink(lock), 0);
+    }
+}
+
 int ow_test_open(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -361,6 +391,7 @@ int ow_test_open(void)
         TEST(store_open__key_file__is_made_once_and_held_to),
         TEST(store_open__parked_records_of_a_machine_that_is_gone__are_not_forgotten),
         TEST(store_open__after_a_doubtful_end__looks_at_every_page),
+        TEST(store_open__damaged_where_it_is_first_read__says_so_and_is_not_tried_for_ever),
     };
 #undef TEST
     return cmocka_run_group_tests_name("open", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -72,6 +73,20 @@ static void store_begin__log_at_its_limit_and_nobody_reads__begins_it_anew(void 
     assert_in_range(wal_bytes(fixture), 1, WAL_BYTES + BATCH_BYTES);
 }
 
+/* What the watchdog is told by: bytes of no transaction count as well, for they are in the file. */
+static void store_is_behind__log_far_beyond_a_checkpoint__is_told(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    assert_int_equal(fill(fixture, 1), 1);
+    assert_false(ow_store_is_behind(fixture->store));
+    char path[192];
+    (void)snprintf(path, sizeof(path), "%s-wal", fixture->path);
+    assert_int_equal(truncate(path, OW_WAL_BYTES_USUAL + 1), 0); /* a hole */
+    assert_true(ow_store_is_behind(fixture->store));
+    assert_int_equal(fill(fixture, 1), 1); /* which is beyond its limit, and written back */
+    assert_false(ow_store_is_behind(fixture->store));
+}
+
 static int start(void **state)
 {
     static struct ow_fixture fixture;
@@ -94,6 +109,7 @@ int ow_test_wal(void)
     const struct CMUnitTest tests[] = {
         TEST(store_begin__log_at_its_limit__waits_for_who_reads),
         TEST(store_begin__log_at_its_limit_and_nobody_reads__begins_it_anew),
+        TEST(store_is_behind__log_far_beyond_a_checkpoint__is_told),
     };
 #undef TEST
     return cmocka_run_group_tests_name("wal", tests, NULL, NULL);
