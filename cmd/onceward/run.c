@@ -419,7 +419,7 @@ const struct ow_command ow_command_run = {
         "committed, and the exit\n"
         "code is 0. Killed at any moment, it goes on at the next start where it was.\n"
         "With the default limits and one broker it takes at most 768 MiB of memory and 2 bytes "
-        "a claim, 24 threads,\n"
+        "a claim, 32 threads,\n"
         "64 descriptors, and a write-ahead log of 128 MiB (limits.wal_bytes while somebody reads "
         "an old state). While the\n"
         "disk is full it waits, and goes on by itself.\n"

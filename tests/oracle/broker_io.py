@@ -51,6 +51,18 @@ def produce(bootstrap, log, partitions=4):
         raise RuntimeError("not produced: %d failed (%s), %d left" % (len(failed), failed[:1], left))
 
 
+def held(bootstrap, topics):
+    """How many offsets the broker has, of all partitions together."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "onceward-oracle", "log_level": 3})
+    try:
+        known = consumer.list_topics(timeout=WAIT_S).topics
+        bounds = [consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=WAIT_S)
+                  for topic in topics for partition in known[topic].partitions]
+        return sum(high - low for low, high in bounds)
+    finally:
+        consumer.close()
+
+
 def dump(bootstrap, topics):
     """(logs, firsts): (topic, partition) -> [Record] up to the end, and -> the first offset the broker still has."""
     consumer = Consumer({
