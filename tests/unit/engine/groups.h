@@ -16,6 +16,7 @@
 
 int ow_test_answer(void);
 int ow_test_apply(void);
+int ow_test_apply_careful(void);
 int ow_test_apply_edges(void);
 int ow_test_careful(void);
 int ow_test_consume(void);
@@ -35,6 +36,7 @@ int ow_test_watchdog(void);
 int ow_test_seed_fault(void);
 int ow_test_tend(void);
 int ow_test_worker(void);
+int ow_test_worker_accused(void);
 int ow_test_worker_edges(void);
 int ow_test_worker_start(void);
 int ow_test_worker_steps(void);

@@ -12,12 +12,14 @@ int main(void)
     failed += ow_test_seed();
     failed += ow_test_apply();
     failed += ow_test_apply_edges();
+    failed += ow_test_apply_careful();
     failed += ow_test_fault();
     failed += ow_test_watchdog();
     failed += ow_test_careful();
     failed += ow_test_seed_fault();
     failed += ow_test_tend();
     failed += ow_test_worker();
+    failed += ow_test_worker_accused();
     failed += ow_test_worker_edges();
     failed += ow_test_worker_start();
     failed += ow_test_worker_steps();

@@ -3,6 +3,7 @@
 #include "engine/watchdog.h"
 #include "groups.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -116,6 +117,9 @@ static void watchdog_open__a_pulse_stands_still__calls(void **state)
     struct ow_watchdog *watchdog = NULL;
     const struct ow_watchdog_options options = {.seconds = 1, .stuck = count, .context = &calls};
     assert_int_equal(ow_watchdog_open(&options, &watchdog, &err), OW_OK);
+    for (size_t i = 1; i < OW_WATCHDOG_DECODE_MAX; i++) { /* each has one of its own */
+        assert_ptr_equal(ow_watchdog_decode(watchdog, i), ow_watchdog_decode(watchdog, 0) + i);
+    }
     ow_pulse_beat(ow_watchdog_poll(watchdog), "polling the broker");
     for (int i = 0; i < 1000 && atomic_load(&calls) == 0; i++) {
         const struct timespec step = {.tv_nsec = 10000000};
@@ -124,6 +128,28 @@ static void watchdog_open__a_pulse_stands_still__calls(void **state)
     }
     assert_int_not_equal(atomic_load(&calls), 0);
     ow_watchdog_close(watchdog);
+}
+
+/* A stack that no address space has room for. */
+static void watchdog_open__no_thread_can_be_had__says_so(void **state)
+{
+    (void)state;
+    struct ow_err err = {.text = ""};
+    struct ow_watchdog *watchdog = NULL;
+    const struct ow_watchdog_options options = {.seconds = 1, .stuck = count};
+    pthread_attr_t usual;
+    pthread_attr_t huge;
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_getattr_default_np(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 60), 0);
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    const enum ow_status status = ow_watchdog_open(&options, &watchdog, &err);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    assert_int_equal(pthread_attr_destroy(&huge), 0);
+    assert_int_equal(pthread_attr_destroy(&usual), 0);
+    assert_int_equal(status, OW_FAILED);
+    assert_null(watchdog);
+    assert_non_null(strstr(err.text, "cannot start the watchdog's thread: error "));
 }
 
 int ow_test_watchdog(void)
@@ -136,6 +162,7 @@ int ow_test_watchdog(void)
         cmocka_unit_test(pulse_beat__over_records__is_theirs_until_the_next_beat),
         cmocka_unit_test(pulse_beat__without_a_watchdog__does_nothing),
         cmocka_unit_test(watchdog_open__a_pulse_stands_still__calls),
+        cmocka_unit_test(watchdog_open__no_thread_can_be_had__says_so),
     };
     return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);
 }

@@ -199,6 +199,25 @@ static void deadline__of_ends_that_were_dropped__waits(void **state)
     assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
 }
 
+/* Without a record in hand, too: nobody goes on with a store that is not known. */
+static void deadline__the_store_fails__ends_the_apply_thread(void **state)
+{
+    (void)state;
+    struct ow_err err = {.text = ""};
+    assign(OW_RESUME_START, 0);
+    submit(ow_engine_event(fixture, "d", "order.dispatched", "A", ""), 0);
+    submit_end(1);
+    ow_crank_turn_all();
+    ow_crank.now_ms += OW_PARK_DEADLINE_MS_DEFAULT;
+    ow_worker_confirm_ends(ow_crank.worker);
+    ow_fault_arm(&(struct ow_fault){
+        .call = OW_FAULT_WRITE, .at = 1, .for_ever = true, .code = SQLITE_IOERR_WRITE});
+    ow_crank_turn();
+    assert_true(ow_fault_disarm());
+    assert_int_equal(ow_worker_status(ow_crank.worker, &err), OW_STORE_UNKNOWN);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_parked"), 1);
+}
+
 static void disk_full__told_to_stop__is_not_waited_out(void **state)
 {
     (void)state;
@@ -256,6 +275,7 @@ int ow_test_worker_steps(void)
         WITH_STORE(assignment__planned_while_the_first_start_was_on_its_way__is_planned_anew),
         WITH_STORE(deadline__while_records_keep_coming__passes),
         WITH_STORE(deadline__of_ends_that_were_dropped__waits),
+        WITH_STORE(deadline__the_store_fails__ends_the_apply_thread),
         WITH_STORE(disk_full__told_to_stop__is_not_waited_out),
         WITH_STORE(drain__with_no_time_left__says_that_something_is_on_its_way),
         WITH_STORE(drain__behind_a_worker_that_has_failed__says_so_at_once),
