@@ -30,6 +30,7 @@ int ow_test_job(void);
 int ow_test_partition(void);
 int ow_test_port(void);
 int ow_test_positions(void);
+int ow_test_positions_fault(void);
 int ow_test_seed(void);
 int ow_test_watchdog(void);
 int ow_test_seed_fault(void);

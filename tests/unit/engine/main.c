@@ -9,6 +9,7 @@ int main(void)
     failed += ow_test_port();
     failed += ow_test_job();
     failed += ow_test_positions();
+    failed += ow_test_positions_fault();
     failed += ow_test_seed();
     failed += ow_test_apply();
     failed += ow_test_apply_edges();
