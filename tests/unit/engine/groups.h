@@ -17,12 +17,15 @@
 int ow_test_answer(void);
 int ow_test_apply(void);
 int ow_test_apply_edges(void);
+int ow_test_assign(void);
 int ow_test_careful(void);
 int ow_test_consume(void);
 int ow_test_consume_doubt(void);
+int ow_test_consume_again(void);
 int ow_test_consume_edges(void);
 int ow_test_consume_end(void);
 int ow_test_consume_full(void);
+int ow_test_consume_prune(void);
 int ow_test_consume_jam(void);
 int ow_test_fault(void);
 int ow_test_flaky(void);
@@ -37,6 +40,7 @@ int ow_test_seed_fault(void);
 int ow_test_tend(void);
 int ow_test_worker(void);
 int ow_test_worker_edges(void);
+int ow_test_worker_death(void);
 int ow_test_worker_start(void);
 int ow_test_worker_steps(void);
 

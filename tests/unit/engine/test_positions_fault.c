@@ -98,15 +98,19 @@ static void change__that_the_store_cannot_do_in_full__is_not_done_at_all(void **
         const char *breaks, *mends;
     } steps[] = {
         {OW_POSITIONS_SET,   "ALTER TABLE ow_position RENAME TO away",
-         "ALTER TABLE away RENAME TO ow_position"                                                                },
+         "ALTER TABLE away RENAME TO ow_position"                                                                      },
         {OW_POSITIONS_SET,   "ALTER TABLE ow_ledger RENAME TO away",
-         "ALTER TABLE away RENAME TO ow_ledger"                                                                  },
+         "ALTER TABLE away RENAME TO ow_ledger"                                                                        },
+        {OW_POSITIONS_SET,
+         "INSERT INTO ow_ledger (topic, partition, incarnation, first_offset, last_offset, outcome,"
+         " records) VALUES ('order-events', 0, 0, 0, 1, 'nonsense', 2),"
+         " ('order-events', 0, 0, 2, 4, 'applied', 3)",                                         "DELETE FROM ow_ledger"},
         {OW_POSITIONS_ADOPT, "ALTER TABLE ow_sighting RENAME TO away",
-         "ALTER TABLE away RENAME TO ow_sighting"                                                                },
+         "ALTER TABLE away RENAME TO ow_sighting"                                                                      },
         {OW_POSITIONS_SET,
-         "CREATE TRIGGER no BEFORE INSERT ON ow_audit BEGIN SELECT RAISE(ABORT, 'no'); END",    "DROP TRIGGER no"},
+         "CREATE TRIGGER no BEFORE INSERT ON ow_audit BEGIN SELECT RAISE(ABORT, 'no'); END",    "DROP TRIGGER no"      },
         {OW_POSITIONS_SET,
-         "CREATE TRIGGER no BEFORE INSERT ON ow_position BEGIN SELECT RAISE(ABORT, 'no'); END", "DROP TRIGGER no"},
+         "CREATE TRIGGER no BEFORE INSERT ON ow_position BEGIN SELECT RAISE(ABORT, 'no'); END", "DROP TRIGGER no"      },
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         (void)start(state);
