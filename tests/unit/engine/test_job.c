@@ -155,6 +155,67 @@ static void job__too_many_or_closed__is_not_taken(void **state)
     ow_jobs_done(&jobs);
 }
 
+/* Nothing but the job in work is there: what asks for more is told that there is no more. */
+static enum ow_status look_for_more(void *context, struct ow_apply *apply, bool *ret_more,
+                                    struct ow_err *err)
+{
+    struct ow_jobs *const jobs = context;
+    (void)err;
+    *ret_more = ow_jobs_step(jobs, apply);
+    return OW_OK;
+}
+
+static void end_nothing(void *context)
+{
+    (void)context;
+}
+
+static void job__while_it_is_in_work__is_not_stepped_again(void **state)
+{
+    (void)state;
+    struct ow_jobs jobs;
+    struct ow_err err;
+    ow_jobs_init(&jobs, NULL, NULL);
+    struct ow_job job = {
+        .doing = "looking", .step = look_for_more, .end = end_nothing, .context = &jobs};
+    assert_int_equal(ow_jobs_submit(&jobs, &job, &err), OW_OK);
+    assert_false(ow_jobs_step(&jobs, NULL));
+    assert_true(ow_jobs_wait(&jobs, &job, 0));
+    assert_int_equal(job.status, OW_OK);
+    ow_jobs_done(&jobs);
+}
+
+/* The queue's own end, on a thread that must wait. */
+struct ending {
+    struct ow_jobs jobs;
+    atomic_bool done;
+};
+
+static void *end_queue(void *context)
+{
+    struct ending *const ending = context;
+    ow_jobs_done(&ending->jobs);
+    atomic_store(&ending->done, true);
+    return NULL;
+}
+
+static void queue__whose_answer_nobody_has_taken_yet__does_not_end(void **state)
+{
+    (void)state;
+    struct ending ending = {.done = false};
+    pthread_t thread;
+    ow_jobs_init(&ending.jobs, NULL, NULL);
+    struct counted a = counted_of(1, OW_OK);
+    submit(&ending.jobs, &a);
+    assert_false(ow_jobs_step(&ending.jobs, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, end_queue, &ending), 0);
+    (void)usleep(50000);
+    assert_false(atomic_load(&ending.done));
+    assert_true(ow_jobs_wait(&ending.jobs, &a.job, 0));
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(atomic_load(&ending.done));
+}
+
 static struct ow_worker *worker;
 
 static void start_worker(struct ow_fixture *fixture, size_t decode_threads)
@@ -299,6 +360,34 @@ static void backup_job__not_wanted_any_more__leaves_nothing(void **state)
     ow_worker_stop(worker);
 }
 
+static bool look_on(void *context)
+{
+    (void)atomic_fetch_add((atomic_int *)context, 1);
+    return false;
+}
+
+static void backup_job__of_a_worker_that_is_busy__is_waited_for(void **state)
+{
+    struct ow_fixture *fixture = *state;
+    const char *to = ow_arena_printf(&fixture->kept, "%s/copy.db", fixture->folder);
+    atomic_int looks = 0;
+    start_worker(fixture, 0);
+    struct asking asking = {
+        .job = {.to = to, .clock = ow_clock_system(), .given_up = look_on, .context = &looks}
+    };
+    assert_int_equal(pthread_create(&asking.thread, NULL, ask, &asking), 0);
+    while (atomic_load(&looks) == 0) { /* until it has asked in vain whether it is done */
+        (void)usleep(1000);
+    }
+    while (ow_jobs_any(ow_worker_jobs(worker))) {
+        ow_worker_tick(worker);
+    }
+    assert_int_equal(pthread_join(asking.thread, NULL), 0);
+    assert_int_equal(asking.status, OW_OK);
+    ow_worker_stop(worker);
+    verify(fixture, to);
+}
+
 /* While it is checked: given up at the third look, which is in the middle, or the worker stops. */
 struct checking {
     struct asking asking;
@@ -378,9 +467,12 @@ int ow_test_job(void)
         cmocka_unit_test(job__a_slice__is_what_the_owner_is_said_to_do),
         cmocka_unit_test(job__cancelled__ends_before_its_next_slice),
         cmocka_unit_test(job__too_many_or_closed__is_not_taken),
+        cmocka_unit_test(job__while_it_is_in_work__is_not_stepped_again),
+        cmocka_unit_test(queue__whose_answer_nobody_has_taken_yet__does_not_end),
         WITH_STORE(job__in_a_worker_without_threads__is_stepped_by_its_tick),
         WITH_STORE(backup_job__under_load__is_a_moment_between_two_batches),
         WITH_STORE(backup_job__not_wanted_any_more__leaves_nothing),
+        WITH_STORE(backup_job__of_a_worker_that_is_busy__is_waited_for),
         WITH_STORE(backup_job__not_wanted_while_it_is_checked__leaves_nothing),
         WITH_STORE(backup_job__the_worker_stops__leaves_nothing),
     };

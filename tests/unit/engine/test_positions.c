@@ -150,6 +150,57 @@ static void list__positions_of_what_is_no_more__are_told(void **state)
     assert_non_null(strstr(rows[PARTITIONS + 2].refused, "no machine reads"));
 }
 
+static void list__what_the_group_has_of_ours__moved_by_somebody__is_an_operators(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    const char *silent = NULL;
+    struct ow_partition_offset moved = {.topic = "order-events", .offset = 3};
+    ow_metadata_format(moved.metadata, ow_store_id(fixture->store), 1, 5);
+    assert_int_equal(source->ops->commit(source, &moved, 1, true, &err), OW_OK);
+    const struct ow_positions_row *rows = list_over(source, &count, &silent);
+    assert_int_equal(rows[0].by, OW_POSITIONS_BY_OPERATOR);
+    assert_int_equal(rows[0].committed, 3);
+    assert_int_equal(rows[0].next.resume, OW_RESUME_REWOUND);
+}
+
+/* Other brokers: order-events has many partitions, all empty, and payment-events is not there. */
+static struct ow_source *open_elsewhere(struct ow_memory_broker **ret_elsewhere, int32_t partitions)
+{
+    *ret_elsewhere = ow_memory_broker_open();
+    ow_memory_broker_topic(*ret_elsewhere, "order-events", partitions);
+    ow_memory_broker_members(*ret_elsewhere, 0);
+    return ow_memory_source_open(*ret_elsewhere);
+}
+
+static void list__many_partitions_and_a_topic_that_is_gone__tells_each(void **state)
+{
+    enum { MANY = 200 };
+    (void)state;
+    size_t count = 0;
+    const char *silent = NULL;
+    struct ow_memory_broker *elsewhere = NULL;
+    struct ow_source *const over = open_elsewhere(&elsewhere, MANY);
+    ow_fixture_exec(fixture, "UPDATE ow_position SET topic = 'payment-events', partition = 0"
+                             " WHERE partition = 1");
+    const struct ow_positions_row *rows = list_over(over, &count, &silent);
+    assert_null(silent);
+    assert_int_equal(count, MANY + 1);
+    assert_int_equal(rows[0].position->next_offset, 5);
+    assert_non_null(strstr(rows[0].refused, "the topic ends at offset 0"));
+    for (int32_t i = 1; i < MANY; i++) {
+        assert_string_equal(rows[i].topic, "order-events");
+        assert_int_equal(rows[i].partition, i);
+        assert_true(rows[i].asked && rows[i].position == NULL && rows[i].refused == NULL);
+    }
+    assert_string_equal(rows[MANY].topic, "payment-events");
+    assert_int_equal(rows[MANY].position->next_offset, 4);
+    assert_false(rows[MANY].asked);
+    assert_string_equal(rows[MANY].refused, "there is no such topic");
+    (void)over->ops->close(over, 0);
+    ow_memory_broker_close(elsewhere);
+}
+
 /* Each question fails, each time it is asked. How often any did. */
 static int64_t sweep(bool (*try)(struct ow_source *over))
 {
@@ -322,6 +373,69 @@ static void change__what_cannot_be__is_refused(void **state)
     expect_refused(&order, OW_TEMPORARY, "somebody is in the group (2)");
 }
 
+static void set__to_an_offset_outside_the_topic__is_refused(void **state)
+{
+    (void)state;
+    struct ow_positions_order order = order_of(OW_POSITIONS_SET, 0);
+    order.target = OW_POSITIONS_TO_OFFSET;
+    order.skip = true;
+    order.offset = 10;
+    expect_refused(&order, OW_BAD_CONFIG, "offset 10 is not in the topic, which reaches from 0 to");
+    ow_memory_broker_delete(broker, "order-events", 0, 3);
+    order.offset = 2;
+    expect_refused(&order, OW_BAD_CONFIG, "offset 2 is not in the topic, which reaches from 3 to");
+}
+
+static void set__of_a_topic_that_is_not_there__asks_for_it_later(void **state)
+{
+    (void)state;
+    struct ow_positions_work work;
+    struct ow_memory_broker *elsewhere = NULL;
+    struct ow_source *const over = open_elsewhere(&elsewhere, 1);
+    struct ow_positions_order order = order_of(OW_POSITIONS_SET, 0);
+    order.topic = "payment-events";
+    assert_int_equal(change_over(over, &order, &work), OW_TEMPORARY);
+    assert_string_equal(err.text, "there is no topic 'payment-events' on the brokers");
+    (void)over->ops->close(over, 0);
+    ow_memory_broker_close(elsewhere);
+}
+
+/* What we have committed was moved by hand: it is kept in mind, and is not honoured after this. */
+static void set__over_our_commit_that_was_moved__keeps_what_was_seen(void **state)
+{
+    (void)state;
+    struct ow_positions_work work;
+    const struct ow_positions_order order = order_of(OW_POSITIONS_SET, 0);
+    struct ow_partition_offset moved = {.topic = "order-events", .offset = 3};
+    ow_metadata_format(moved.metadata, ow_store_id(fixture->store), 1, 5);
+    assert_int_equal(source->ops->commit(source, &moved, 1, true, &err), OW_OK);
+    assert_int_equal(change_over(source, &order, &work), OW_OK);
+    assert_int_equal(work.list[0].seen_committed, 3);
+    assert_int_equal(
+        ow_fixture_i64(fixture, "SELECT seen_committed FROM ow_position WHERE partition = 0"), 3);
+    commit_as(0, 0, ow_store_id(fixture->store));
+    assert_int_equal(change_over(source, &order, &work), OW_OK);
+    assert_int_equal(work.list[0].seen_committed, -1);
+}
+
+/* There is nothing in the store that a start could tell it from. */
+static void set__of_what_was_never_begun__untold__fails(void **state)
+{
+    (void)state;
+    struct ow_flaky flaky;
+    struct ow_positions_work work;
+    const struct ow_positions_order order = order_of(OW_POSITIONS_SET, 2);
+    ow_flaky_open(&flaky, source);
+    flaky.op = OW_FLAKY_COMMIT;
+    flaky.at = 1;
+    flaky.status = OW_TEMPORARY;
+    assert_int_equal(change_over(&flaky.source, &order, &work), OW_TEMPORARY);
+    assert_string_equal(err.text, "commit fails");
+    assert_false(told);
+    assert_int_equal(work.list[0].did, OW_POSITIONS_STARTED);
+    assert_int_equal(ow_fixture_i64(fixture, "SELECT count(*) FROM ow_position"), 2);
+}
+
 static void change__store_of_another_owner__leaves_all_as_it_was(void **state)
 {
     (void)state;
@@ -363,11 +477,17 @@ int ow_test_positions(void)
     const struct CMUnitTest tests[] = {
         TEST(list__what_the_group_has__is_told_with_whose_it_is_and_what_follows),
         TEST(list__positions_of_what_is_no_more__are_told),
+        TEST(list__what_the_group_has_of_ours__moved_by_somebody__is_an_operators),
+        TEST(list__many_partitions_and_a_topic_that_is_gone__tells_each),
         TEST(list__no_answer_to_any_question__tells_what_the_store_knows),
         TEST(set__no_answer_to_any_question__changes_nothing),
         TEST(set__the_group_does_not_take_it__is_set_all_the_same),
         TEST(change__untold_of_what_a_start_refuses__must_be_given_again),
         TEST(change__what_cannot_be__is_refused),
+        TEST(set__to_an_offset_outside_the_topic__is_refused),
+        TEST(set__of_a_topic_that_is_not_there__asks_for_it_later),
+        TEST(set__over_our_commit_that_was_moved__keeps_what_was_seen),
+        TEST(set__of_what_was_never_begun__untold__fails),
         TEST(change__store_of_another_owner__leaves_all_as_it_was),
         TEST(change__all_partitions__leaves_a_store_that_is_whole),
     };
