@@ -63,14 +63,13 @@ static void group__that_is_outside_the_topic__is_refused(void **state)
 static void facts__of_a_commit_from_before_the_restored_copy__are_of_a_restored_store(void **state)
 {
     static const struct {
-        bool option, is_ours;
         int64_t epoch;
-        bool restored;
+        bool option, is_ours, restored;
     } commits[] = {
-        {true,  false, 0, true },
-        {false, false, 4, false},
-        {false, true,  4, true },
-        {false, true,  5, false},
+        {0, true,  false, true },
+        {4, false, false, false},
+        {4, false, true,  true },
+        {5, false, true,  false},
     };
     (void)state;
     const struct ow_durable durable = {.next_offset = 0};
