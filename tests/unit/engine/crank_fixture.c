@@ -2,6 +2,9 @@
 
 struct ow_crank ow_crank;
 
+/* Of the thread that turns: others look at the clock meanwhile, and end nothing. */
+static _Thread_local bool turns;
+
 static int64_t now_ms(void *context)
 {
     (void)context;
@@ -12,12 +15,11 @@ static int64_t now_ms(void *context)
 static int64_t elapsed_ns(void *context)
 {
     (void)context;
-    if (ow_crank.turns) {
+    if (turns) {
         ow_crank.worker->stopping = true;
     }
-    ow_crank.elapsed_ns += ow_crank.look_ns;
     atomic_fetch_add(&ow_crank.looks, 1);
-    return ow_crank.elapsed_ns;
+    return atomic_fetch_add(&ow_crank.elapsed_ns, ow_crank.look_ns) + ow_crank.look_ns;
 }
 
 struct ow_clock ow_crank_clock(void)
@@ -54,9 +56,9 @@ void ow_crank_turn(void)
 {
     struct ow_worker *const worker = ow_crank.worker;
     decode_all(worker);
-    ow_crank.turns = true;
+    turns = true;
     (void)ow_worker_apply_thread(worker);
-    ow_crank.turns = false;
+    turns = false;
     worker->stopping = false;
 }
 

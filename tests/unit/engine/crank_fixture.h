@@ -13,10 +13,9 @@
 struct ow_crank {
     struct ow_worker *worker;
     int64_t now_ms;
-    int64_t elapsed_ns;
+    _Atomic int64_t elapsed_ns;
     int64_t look_ns; /* how long each look at the worker's clock takes */
     _Atomic int64_t looks;
-    bool turns;
 };
 
 extern struct ow_crank ow_crank;
