@@ -145,7 +145,10 @@ def delete_records(bootstrap, topic, partition, before):
 def where_the_topics_have_lost_it(worker, backup):
     """Retention has taken what comes after the backup: refused, with what is gone; --no-broker hands that over to `run`, which refuses, too."""
     connection = sqlite3.connect("file:%s?mode=ro" % backup, uri=True)
-    topic, partition, offset = connection.execute("SELECT topic, partition, next_offset FROM ow_position ORDER BY next_offset LIMIT 1").fetchone()
+    connection.execute("ATTACH ? AS now", ("file:%s?mode=ro" % worker.db,))
+    topic, partition, offset = connection.execute(           # the one with the most behind it
+        "SELECT topic, partition, was.next_offset FROM main.ow_position was JOIN now.ow_position has USING (topic, partition) "
+        "ORDER BY has.next_offset - was.next_offset DESC, topic, partition LIMIT 1").fetchone()
     connection.close()
     delete_records(worker.world.bootstrap, topic, partition, offset + 7)
     before = worker.db.read_bytes()

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ SESSION_MS = 3000
 WATCHDOG_S = 10
 PARTITIONS = 2
 WAIT_S = 60
+STOP_MAX_S = 15                                             # CLOSE_MS in cmd/onceward/run.c is a third of it
 TAKEOVER_MAX_S = 10                                         # on a machine that does something else; a second is what is promised
 
 # Once the file exists that it is told, a write to the disk never ends.
@@ -332,6 +334,27 @@ def two_copies(world, orders):
     print("two copies of one file: the second ends with 4, also in the owner's epoch, and the owner goes on", flush=True)
 
 
+def stopped_while_starting(world, orders):
+    """SIGTERM at any moment of a start: librdkafka may never come back from leaving a group that it is just joining."""
+    store, chance, slow = Store(world, "hasty"), random.Random(world.chosen.seed), 0
+    try:
+        store.start("--until-end").ends(0)
+        for _ in range(world.chosen.rounds * 20):
+            process = store.start()
+            time.sleep(chance.uniform(0.005, 0.09))
+            begin = process.signal(signal.SIGTERM)
+            if process.process.wait(WAIT_S) not in (0, -signal.SIGTERM):    # the latter: before it could know
+                raise harness.Failure("ended with %d\n%s" % (process.process.returncode, process.said()[-3000:]))
+            took = time.monotonic() - begin
+            slow += took > 1
+            if took > STOP_MAX_S:
+                raise harness.Failure("stopped after %.1f s\n%s" % (took, process.said()[-3000:]))
+        store.must_be_sound(orders.count)
+    finally:
+        store.kill()
+    print("stopped while starting: %d times, %d of them slowly, because the client did not leave" % (store.starts - 1, slow), flush=True)
+
+
 class StandStill:
     """The disk stops answering under an owner: the watchdog ends it, and a standby goes on. Takes its time beside the others."""
 
@@ -407,6 +430,7 @@ def ownership(world):
         replaced(world, orders)
         other_store(world, orders)
         two_copies(world, orders)
+        stopped_while_starting(world, orders)
         endless.finish(orders)
         still.finish(orders)
     finally:
