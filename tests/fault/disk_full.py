@@ -69,7 +69,7 @@ def fills_up(worker, disk, admin, chance, counts, rounds):
         disk.free()
         counts.fills += 1
         counts.held_s += hold_s
-    worker.says("event=resumed reason=store")
+    worker.says("event=resumed topic=")
     worker.goes_on("after the disk was full")
     must_have_waited(worker)
 
