@@ -119,6 +119,9 @@ class Copy:
                 if changed is None:
                     self.heal()
                     return f"not exactly one place in {file} for:\n{''.join(hunk)}"
+                if changed == text:
+                    self.heal()
+                    return f"it changes nothing in {file}:\n{''.join(hunk)}"
                 text = changed
             path.write_text(text)
         return "" if self.planted else "it changes nothing"
