@@ -46,6 +46,7 @@ FLOW = {
     "sighting.written": 3, "parked.written": 4, "parked.woken": 2, "quarantine.written": 1, "position.written": 6, "ledger.written": 30,
     "note.cleared": 3, "commit.before": 3, "commit.after": 3, "durable.told": 4,
 }
+MIXED = {"parked.written", "parked.woken"}                  # what takes orders and payments both: what is left may be all of one topic
 FIRST = "assign.stored"                                     # a later assignment finds its positions in the store
 RARE = dict.fromkeys(["quarantine.written", "sighting.written", "parked.woken"], 5 * AHEAD)     # what takes more
 OFFSETS = ["offsets.before", "offsets.sent", "offsets.answered"]
@@ -228,7 +229,8 @@ def kill_in_flow(target, chance):
         at = test_kill.killed_once(target, target.handled(), chance.randint(1, AHEAD), chance)
         must(at is not None, "it ended by itself", target.tail())
         fire.count("random")
-        fire.feed(max(0, target.handled() + RARE.get(point, AHEAD) - fire.produced))
+        wanted = RARE.get(point, AHEAD)
+        fire.feed(wanted if point in MIXED else max(0, target.handled() + wanted - fire.produced))
         nth = chance.randint(1, FLOW[point])
         target.die_at(point, nth)
         print("%6d of %6d records: killed at random, then at %s:%d" % (at, fire.produced, point, nth), flush=True)
